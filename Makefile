@@ -1,0 +1,57 @@
+# `make repro` makes the study, `make test` checks the project; both make their own .venv first.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(CURDIR)/$(VENV)/bin
+
+export PATH := $(BIN):$(PATH)
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export DVC_NO_ANALYTICS := 1
+export DO_NOT_TRACK := true
+export MLFLOW_DISABLE_TELEMETRY := true
+
+.PHONY: repro test check ui lock clean
+
+repro: $(VENV)/.study
+	dvc repro
+	latentlab log
+
+test: $(VENV)/.test
+	pytest
+
+check: $(VENV)/.test
+	ruff format --check .
+	ruff check .
+	mypy
+	pytest -m "not slow"
+
+# on loopback, and without MLflow's job workers, which nothing here needs
+ui: $(VENV)/.study
+	latentlab log
+	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --workers 1 \
+		--backend-store-uri "sqlite:///$(CURDIR)/mlruns/mlflow.db" --host 127.0.0.1 --port $(or $(PORT),5000)
+
+# newest versions that fit together; `pip install uv` first
+lock:
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --upgrade \
+		pyproject.toml --output-file requirements.lock
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
+		--extra test --constraint requirements.lock pyproject.toml --output-file requirements-test.lock
+
+# what `make` and the study made, but neither the results in git nor the runs in mlruns/
+clean:
+	rm -rf $(VENV) dvc_plots .mypy_cache .pytest_cache .ruff_cache .hypothesis src/latentlab.egg-info
+	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "error: $(PYTHON) is too old: latentlab needs Python 3.11 or newer (make PYTHON=python3.12 ...)" >&2; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.study: requirements.lock pyproject.toml | $(VENV)/bin/python
+	$(BIN)/pip install --quiet --require-hashes --requirement requirements.lock
+	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
+	touch $@
+
+$(VENV)/.test: requirements-test.lock $(VENV)/.study
+	$(BIN)/pip install --quiet --require-hashes --requirement requirements-test.lock
+	touch $@
