@@ -1,0 +1,1 @@
+"""One file per question asked of a model; pure functions of tensors."""

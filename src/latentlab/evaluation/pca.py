@@ -1,0 +1,27 @@
+"""Principal component analysis as a linear autoencoder: what a code of that size gives without any training."""
+
+from sklearn.decomposition import PCA
+from torch import Tensor, from_numpy
+
+
+class LinearAutoencoder:
+    """PCA fitted to images: `encode` projects, `decode` goes back; outputs may leave [0, 1] a little.
+
+    The best linear autoencoder in squared error (Baldi and Hornik 1989).
+
+    Args:
+        images: (N, 1, 28, 28) to fit.
+        num_components: Numbers in the code.
+    """
+
+    def __init__(self, images: Tensor, num_components: int) -> None:
+        # eigenvectors of the covariance: exact, and the same each time
+        self._pca = PCA(num_components, svd_solver="covariance_eigh").fit(images.flatten(1).numpy())
+
+    def encode(self, x: Tensor) -> Tensor:
+        """(B, 1, 28, 28) -> (B, num_components)."""
+        return from_numpy(self._pca.transform(x.flatten(1).numpy()))
+
+    def decode(self, z: Tensor) -> Tensor:
+        """(B, num_components) -> (B, 1, 28, 28)."""
+        return from_numpy(self._pca.inverse_transform(z.numpy())).reshape(-1, 1, 28, 28)

@@ -1,0 +1,90 @@
+"""The model families, and how a row of the experiment table becomes a model."""
+
+import inspect
+from typing import Any
+
+import torch
+from pydantic import ConfigDict, ValidationError, create_model
+from torch import Tensor
+
+from latentlab.models.base import Autoencoder
+from latentlab.models.conv_bn_ae import ConvBnAE
+from latentlab.models.conv_vae import ConvVAE
+from latentlab.models.mlp import MLP
+from latentlab.models.pooled_cae import PooledCAE
+from latentlab.models.strided_cae import StridedCAE
+from latentlab.models.superres_ae import SuperresAE
+from latentlab.params import Params, ParamsError, Row, explain
+
+__all__ = ["MODELS", "Autoencoder", "build", "check", "code_shape"]
+
+MODELS: dict[str, type[Autoencoder]] = {
+    "strided_cae": StridedCAE,
+    "mlp": MLP,
+    "pooled_cae": PooledCAE,
+    "conv_vae": ConvVAE,
+    "superres_ae": SuperresAE,
+    "conv_bn_ae": ConvBnAE,
+}
+
+
+def build(row: Row, seed: int) -> Autoencoder:
+    """The untrained model of a row, its weights drawn by `seed` without touching the global random state.
+
+    Raises:
+        ParamsError: The row does not fit its family; the message names the key.
+    """
+    arguments = _arguments(row)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        # convolutions on a processor are faster with the channels last; the numbers of a dense layer do not change
+        return MODELS[row.family](**arguments).to(memory_format=torch.channels_last)
+
+
+def code_shape(row: Row) -> torch.Size:
+    """Shape of the code of one image, (D,) or (C, h, w), found without computing anything.
+
+    Raises:
+        ParamsError: The row does not fit its family, or its layers do not fit its images.
+    """
+    arguments = _arguments(row)
+    try:
+        with torch.device("meta"):
+            model = MODELS[row.family](**arguments).eval()
+            code: Tensor = model.encode(torch.empty(1, 1, row.input_size, row.input_size))
+            output = model.decode(code)
+    except (ValueError, RuntimeError) as error:
+        raise ParamsError(f"the layers do not fit: {error}") from None
+    if output.shape != (1, 1, 28, 28):
+        raise ParamsError(f"the decoder gives images of {tuple(output.shape[1:])}, not (1, 28, 28)")
+    return code.shape[1:]
+
+
+def check(params: Params) -> None:
+    """Checks every row against its family.
+
+    Raises:
+        ParamsError: One line per fault, each naming the row.
+    """
+    faults = []
+    for name, row in params.variants.items():
+        try:
+            code_shape(row)
+        except ParamsError as error:
+            faults += [f"params.yaml: variants.{name}: {line}" for line in str(error).split("\n")]
+    if faults:
+        raise ParamsError("\n".join(faults))
+
+
+def _arguments(row: Row) -> dict[str, Any]:
+    """The row's own keys, checked against the signature of its family's constructor."""
+    if row.family not in MODELS:
+        raise ParamsError(f"family: {row.family!r} is unknown: choose from {', '.join(MODELS)}")
+    signature = inspect.signature(MODELS[row.family])
+    fields: dict[str, Any] = {name: (parameter.annotation, ...) for name, parameter in signature.parameters.items()}
+    schema = create_model(row.family, __config__=ConfigDict(extra="forbid", strict=True), **fields)
+    try:
+        checked = schema.model_validate(row.architecture)
+    except ValidationError as error:
+        raise ParamsError(explain(error, "") + f"\nthe keys of {row.family} are {', '.join(fields)}") from None
+    return {name: getattr(checked, name) for name in fields}

@@ -1,0 +1,77 @@
+"""The contract of a model, and the reconstruction losses that the families share.
+
+Legend: B batch, C channels, H and W height and width, D numbers in the code.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+ReconstructionLoss = Literal["bce", "mse"]
+
+
+class Autoencoder(nn.Module, ABC):
+    """An encoder and a decoder whose output is an image in [0, 1].
+
+    A family is a final subclass; its keyword-only constructor, without defaults, is the schema of its rows. It has the
+    submodules `encoder` and `decoder`, and the model owns its loss.
+    """
+
+    encoder: nn.Module
+    decoder: nn.Module
+
+    @abstractmethod
+    def loss(self, x: Tensor, target: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
+        """Losses of a batch as scalars, of which "loss" is minimised.
+
+        Args:
+            x: (B, 1, H, W), what the encoder sees.
+            target: (B, 1, 28, 28), what the decoder should give; for a plain autoencoder the same tensor.
+            generator: Source of any randomness.
+        """
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Codes of images, (B, 1, H, W) in [0, 1] -> (B, D) or (B, C, h, w); a VAE gives the posterior means."""
+        z: Tensor = self.encoder(x)
+        return z
+
+    def decode_logits(self, z: Tensor) -> Tensor:
+        """Images of codes before the sigmoid, (B, 1, 28, 28)."""
+        logits: Tensor = self.decoder(z)
+        return logits
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Images of codes, (B, 1, 28, 28) in [0, 1]."""
+        return torch.sigmoid(self.decode_logits(z))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Reconstructions, (B, 1, 28, 28) in [0, 1]."""
+        return self.decode(self.encode(x))
+
+
+def reconstruction_loss(model: Autoencoder, x: Tensor, target: Tensor, kind: ReconstructionLoss) -> dict[str, Tensor]:
+    """The loss of a plain autoencoder, as `Autoencoder.loss` gives it: a mean over all pixels of the batch.
+
+    Args:
+        model: The autoencoder.
+        x: (B, 1, H, W), what the encoder sees.
+        target: (B, 1, 28, 28) in [0, 1].
+        kind: "bce", binary cross entropy in nats, from logits so that it stays finite; or "mse", squared error.
+    """
+    logits = model.decode_logits(model.encode(x))
+    if kind == "bce":
+        return {"loss": F.binary_cross_entropy_with_logits(logits, target)}
+    return {"loss": F.mse_loss(torch.sigmoid(logits), target)}
+
+
+def linear_stack(sizes: Sequence[int]) -> nn.Sequential:
+    """Linear layers with a ReLU between them and none after the last: (B, sizes[0]) -> (B, sizes[-1])."""
+    layers: list[nn.Module] = []
+    for size_in, size_out in pairwise(sizes):
+        layers += [nn.Linear(size_in, size_out), nn.ReLU()]
+    return nn.Sequential(*layers[:-1])

@@ -1,0 +1,55 @@
+"""Source E: a convolutional autoencoder with batch normalisation."""
+
+from typing import Annotated, final
+
+import torch
+from pydantic import Field, PositiveInt
+from torch import Tensor, nn
+
+from latentlab.models.base import Autoencoder, ReconstructionLoss, reconstruction_loss
+
+
+def _normalised(layer: nn.Conv2d | nn.ConvTranspose2d) -> list[nn.Module]:
+    return [layer, nn.BatchNorm2d(layer.out_channels), nn.ReLU()]
+
+
+@final
+class ConvBnAE(Autoencoder):
+    """Convolutional autoencoder with batch normalisation and ReLU after every (transposed) convolution but the last.
+
+    Encoder: 3x3 convolutions to 14x14, 7x7 and 7x7, then a linear layer. Decoder: a linear layer, a 3x3 convolution at
+    7x7, 3x3 transposed convolutions of stride 2 to 14x14 and 28x28.
+
+    Args:
+        channels: Output channels of the encoder's convolutions; the decoder has them reversed.
+        latent_dim: Numbers in the code.
+        loss: "bce" or "mse".
+    """
+
+    def __init__(
+        self,
+        *,
+        channels: Annotated[list[PositiveInt], Field(min_length=3, max_length=3)],
+        latent_dim: PositiveInt,
+        loss: ReconstructionLoss,
+    ) -> None:
+        super().__init__()
+        self.kind: ReconstructionLoss = loss
+        first, second, third = channels
+        self.encoder = nn.Sequential(
+            *_normalised(nn.Conv2d(1, first, 3, stride=2, padding=1)),
+            *_normalised(nn.Conv2d(first, second, 3, stride=2, padding=1)),
+            *_normalised(nn.Conv2d(second, third, 3, padding=1)),
+            nn.Flatten(),
+            nn.Linear(third * 49, latent_dim),
+        )
+        self.decoder = nn.Sequential(
+            nn.Linear(latent_dim, third * 49),
+            nn.Unflatten(1, (third, 7, 7)),
+            *_normalised(nn.Conv2d(third, second, 3, padding=1)),
+            *_normalised(nn.ConvTranspose2d(second, first, 3, stride=2, padding=1, output_padding=1)),
+            nn.ConvTranspose2d(first, 1, 3, stride=2, padding=1, output_padding=1),
+        )
+
+    def loss(self, x: Tensor, target: Tensor, generator: torch.Generator) -> dict[str, Tensor]:  # noqa: ARG002, D102
+        return reconstruction_loss(self, x, target, self.kind)

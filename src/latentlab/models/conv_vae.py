@@ -1,0 +1,97 @@
+"""Source C: a convolutional variational autoencoder (Kingma and Welling 2013)."""
+
+from typing import Annotated, final
+
+import torch
+import torch.nn.functional as F
+from pydantic import Field, NonNegativeFloat, PositiveInt
+from torch import Tensor, nn
+
+from latentlab.models.base import Autoencoder
+
+
+@final
+class _GaussianEncoder(nn.Module):
+    """Mean and log-variance of q(z | x); called as a module it gives the mean, the code of an image."""
+
+    def __init__(self, *, trunk: nn.Module, mean: nn.Module, log_variance: nn.Module) -> None:
+        super().__init__()
+        self.trunk = trunk
+        self.mean = mean
+        self.log_variance = log_variance
+
+    def posterior(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and log-variance, both (B, D), of images (B, 1, 28, 28)."""
+        hidden = self.trunk(x)  # (B, hidden_dim)
+        return self.mean(hidden), self.log_variance(hidden)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Mean, (B, D)."""
+        mean: Tensor = self.mean(self.trunk(x))
+        return mean
+
+
+@final
+class ConvVAE(Autoencoder):
+    """Convolutional VAE with a Gaussian posterior of diagonal covariance and a standard normal prior.
+
+    Encoder: two 3x3 convolutions of stride 2, a dense layer, and two heads for mean and log-variance. Decoder: a dense
+    layer, two 3x3 transposed convolutions of stride 2, a 3x3 convolution. ReLU between the layers.
+
+    Args:
+        channels: Output channels of the two convolutions; the transposed ones have them reversed.
+        hidden_dim: Size of the dense layer before the heads.
+        latent_dim: Numbers in the code.
+        beta: Weight of the KL term; 1 is the VAE, other values the beta-VAE (Higgins et al. 2017).
+    """
+
+    encoder: _GaussianEncoder
+
+    def __init__(
+        self,
+        *,
+        channels: Annotated[list[PositiveInt], Field(min_length=2, max_length=2)],
+        hidden_dim: PositiveInt,
+        latent_dim: PositiveInt,
+        beta: NonNegativeFloat,
+    ) -> None:
+        super().__init__()
+        self.beta = beta
+        first, second = channels
+        self.encoder = _GaussianEncoder(
+            trunk=nn.Sequential(
+                nn.Conv2d(1, first, 3, stride=2, padding=1),
+                nn.ReLU(),
+                nn.Conv2d(first, second, 3, stride=2, padding=1),
+                nn.ReLU(),
+                nn.Flatten(),
+                nn.Linear(second * 49, hidden_dim),
+                nn.ReLU(),
+            ),
+            mean=nn.Linear(hidden_dim, latent_dim),
+            log_variance=nn.Linear(hidden_dim, latent_dim),
+        )
+        self.decoder = nn.Sequential(
+            nn.Linear(latent_dim, second * 49),
+            nn.ReLU(),
+            nn.Unflatten(1, (second, 7, 7)),
+            nn.ConvTranspose2d(second, second, 3, stride=2, padding=1, output_padding=1),
+            nn.ReLU(),
+            nn.ConvTranspose2d(second, first, 3, stride=2, padding=1, output_padding=1),
+            nn.ReLU(),
+            nn.Conv2d(first, 1, 3, padding=1),
+        )
+
+    def loss(self, x: Tensor, target: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
+        """Negative evidence lower bound per image in nats, with one sample of z, and its two terms.
+
+        "loss" = "bce_sum" + beta "kl"; "bce_sum" is the binary cross entropy summed over the 784 pixels, "kl" the
+        divergence from the standard normal prior summed over the latent dimensions (Kingma and Welling 2013, appendix B);
+        all are means over the batch.
+        """
+        mean, log_variance = self.encoder.posterior(x)
+        epsilon = torch.randn(mean.shape, generator=generator, device=mean.device)
+        logits = self.decode_logits(mean + torch.exp(0.5 * log_variance) * epsilon)
+        bce_sum = F.binary_cross_entropy_with_logits(logits, target, reduction="sum") / len(x)
+        kl = -0.5 * (1 + log_variance - mean**2 - log_variance.exp()).sum() / len(x)
+        return {"loss": bce_sum + self.beta * kl, "bce_sum": bce_sum, "kl": kl}

@@ -1,0 +1,265 @@
+"""Typed, strict, frozen view of params.yaml.
+
+A fault is reported as one `ParamsError` whose lines name the key, what stands there and what would be right.
+"""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import yaml
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    PositiveFloat,
+    PositiveInt,
+    ValidationError,
+    model_validator,
+)
+
+NUM_TRAINING_IMAGES = 60_000
+NUM_TEST_IMAGES = 10_000
+
+
+class ParamsError(ValueError):
+    """Something in params.yaml is wrong; the message says what, where, and what would be right."""
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Adam(_Section):
+    """Adam (Kingma and Ba 2015); the weight decay is the L2 penalty of `torch.optim.Adam`."""
+
+    name: Literal["adam"]
+    lr: PositiveFloat
+    weight_decay: NonNegativeFloat
+
+
+class Muon(_Section):
+    """Muon for matrices and kernels, AdamW at `adamw_lr` for biases and norms; see `latentlab.optim`."""
+
+    name: Literal["muon"]
+    lr: PositiveFloat
+    momentum: float = Field(ge=0, lt=1)
+    newton_schulz_steps: PositiveInt
+    adamw_lr: PositiveFloat
+
+
+class Constant(_Section):
+    """The learning rate stays as it is."""
+
+    name: Literal["constant"]
+
+
+class Cosine(_Section):
+    """Linear warm-up over `warmup_fraction` of all steps, then half a cosine down to zero."""
+
+    name: Literal["cosine"]
+    warmup_fraction: float = Field(ge=0, lt=1)
+
+
+class Plateau(_Section):
+    """`torch.optim.lr_scheduler.ReduceLROnPlateau`, stepped once per epoch on the monitored loss."""
+
+    name: Literal["plateau"]
+    monitor: Literal["train_loss", "validation_loss"]
+    factor: float = Field(gt=0, lt=1)
+    patience: int = Field(ge=0)
+    threshold: NonNegativeFloat
+
+
+class Training(_Section):
+    """How a row is trained under one recipe."""
+
+    epochs: PositiveInt
+    batch_size: PositiveInt
+    optimizer: Annotated[Adam | Muon, Field(discriminator="name")]
+    schedule: Annotated[Constant | Cosine | Plateau, Field(discriminator="name")]
+
+
+class Data(_Section):
+    """Where MNIST comes from."""
+
+    source: str | None
+    timeout_seconds: PositiveFloat
+
+
+class Split(_Section):
+    """Numbers of images: training and validation from the 60,000, test from the 10,000."""
+
+    seed: int = Field(ge=0)
+    train: PositiveInt
+    validation: PositiveInt
+    test: PositiveInt
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.train + self.validation > NUM_TRAINING_IMAGES:
+            raise ValueError(
+                f"train + validation is {self.train + self.validation}, and MNIST has {NUM_TRAINING_IMAGES} training images"
+            )
+        if self.test > NUM_TEST_IMAGES:
+            raise ValueError(f"test is {self.test}, and MNIST has {NUM_TEST_IMAGES} test images")
+        return self
+
+
+class Row(BaseModel):
+    """One row of the experiment table; the keys that are not named here are the model's own (`architecture`)."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, strict=True)
+
+    source: str
+    training: str
+    family: str
+    input_size: int = Field(ge=1, le=28)
+
+    @property
+    def architecture(self) -> dict[str, Any]:
+        """The keyword arguments of the family's constructor."""
+        return dict(self.model_extra or {})
+
+
+class Baseline(_Section):
+    """A baseline beside the rows: PCA with that many components, or the raw pixels (`null`)."""
+
+    num_components: Annotated[int, Field(ge=1, le=784)] | None
+
+
+class Published(_Section):
+    """Figures that a source publishes for a row; `null` where it gives none. Losses are per pixel."""
+
+    test_mse: PositiveFloat | None = None
+    test_bce: PositiveFloat | None = None
+    train_loss: PositiveFloat | None = None
+    svm_rbf_accuracy: float | None = Field(default=None, gt=0, le=1)
+
+
+class Experiment(_Section):
+    """One comparison of the sources: rows that differ in one factor."""
+
+    title: str
+    rows: list[str] = Field(min_length=2)
+
+
+RowName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_]*$")]
+
+
+class Params(_Section):
+    """All of params.yaml."""
+
+    seed: int = Field(ge=0)
+    device: Literal["auto", "cpu", "cuda", "mps"]
+    recipe: Literal["fast", "published"]
+    data: Data
+    split: Split
+    sources: dict[str, str]
+    variants: dict[RowName, Row] = Field(min_length=1)
+    recipes: dict[Literal["fast", "published"], dict[str, Training]]
+    baselines: dict[RowName, Baseline]
+    published: dict[str, Published]
+    experiments: dict[RowName, Experiment]
+
+    @model_validator(mode="after")
+    def _refers_to_what_exists(self) -> Self:
+        faults = []
+        for name, row in self.variants.items():
+            if row.source not in self.sources:
+                faults.append(f"variants.{name}.source: {row.source!r} is not in sources: {_choices(self.sources)}")
+            for recipe, settings in self.recipes.items():
+                if row.training not in settings:
+                    faults.append(
+                        f"variants.{name}.training: {row.training!r} is not in recipes.{recipe}: {_choices(settings)}"
+                    )
+        for name in self.baselines:
+            if name in self.variants:
+                faults.append(f"baselines.{name}: a row of that name stands in variants")
+        for name in self.published:
+            if name not in self.variants:
+                faults.append(f"published.{name}: no such row in variants: {_choices(self.variants)}")
+        for name, experiment in self.experiments.items():
+            for row_name in experiment.rows:
+                if row_name not in self.variants:
+                    faults.append(f"experiments.{name}.rows: {row_name!r} is not in variants: {_choices(self.variants)}")
+        if faults:
+            raise ValueError("\n".join(faults))
+        return self
+
+    def row(self, name: str) -> Row:
+        """The row of that name.
+
+        Raises:
+            ParamsError: There is none.
+        """
+        if name not in self.variants:
+            raise ParamsError(f"no row {name!r} in variants: {_choices(self.variants)}")
+        return self.variants[name]
+
+    def training_of(self, name: str) -> Training:
+        """How that row is trained under the chosen recipe."""
+        return self.recipes[self.recipe][self.row(name).training]
+
+
+def _choices(names: Mapping[str, object]) -> str:
+    return "choose from " + ", ".join(names)
+
+
+class _UniqueKeyLoader(yaml.SafeLoader):
+    """YAML as PyYAML's safe loader reads it, but a key that stands twice is a fault, not a silent overwrite."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[Any] = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if key_node.tag != "tag:yaml.org,2002:merge" and key in seen:
+                raise ParamsError(f"line {key_node.start_mark.line + 1}: the key {key!r} stands twice")
+            seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
+def load(path: Path) -> Params:
+    """Reads and checks params.yaml.
+
+    Args:
+        path: The file.
+
+    Returns:
+        The checked parameters. What only a model family can check (its own keys) is checked by `latentlab.models.check`.
+
+    Raises:
+        ParamsError: The file is missing, is no YAML, or a key is unknown, missing, of the wrong type or out of range.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ParamsError(f"{path}: cannot be read: {error}") from None
+    try:
+        # a subclass of the safe loader: it constructs plain values only
+        content = yaml.load(text, Loader=_UniqueKeyLoader)
+        return Params.model_validate(content)
+    except yaml.YAMLError as error:
+        raise ParamsError(f"{path}: is not YAML: {error}") from None
+    except ParamsError as error:
+        raise ParamsError(f"{path}: {error}") from None
+    except ValidationError as error:
+        raise ParamsError(explain(error, str(path))) from None
+
+
+def explain(error: ValidationError, where: str) -> str:
+    """One line per fault: where it stands, what is wrong, what was found."""
+    lines = []
+    for fault in error.errors():
+        key = ".".join(str(part) for part in fault["loc"] if part not in ("adam", "muon", "constant", "cosine", "plateau"))
+        found = "" if fault["type"] in ("missing", "value_error") else f", found {fault['input']!r}"
+        message = fault["msg"].removeprefix("Value error, ")
+        if fault["type"] == "extra_forbidden":
+            message, found = "unknown key", ""
+        if fault["type"] == "float_type" and re.fullmatch(r"[-+]?\d+e[-+]?\d+", str(fault["input"])):
+            message += " (YAML reads a number without a dot, such as 1e-3, as text: write 1.0e-3)"
+        for line in message.split("\n"):
+            lines.append(": ".join(part for part in (where, key, line) if part) + found)
+    return "\n".join(lines)

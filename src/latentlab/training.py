@@ -1,0 +1,194 @@
+"""The training loop, and the checkpoint of a trained model."""
+
+import json
+import math
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Protocol
+
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from latentlab import params
+from latentlab.models.base import Autoencoder
+from latentlab.optim import optimizers
+
+EVALUATION_BATCH_SIZE = 1000
+
+
+class TrainingError(RuntimeError):
+    """The training went wrong: the loss is not finite."""
+
+
+class Progress(Protocol):
+    """What `fit` tells how many images it has seen; a tqdm bar is one."""
+
+    def update(self, n: float) -> bool | None: ...  # noqa: D102
+
+
+def resolve_device(name: str) -> torch.device:
+    """The device of that name; "auto" is CUDA where there is one, then MPS, then the CPU.
+
+    Raises:
+        params.ParamsError: This machine has no such device.
+    """
+    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if name == "auto":
+        name = next(device for device, there in available.items() if there)
+    if not available[name]:
+        choices = ", ".join(device for device, there in available.items() if there)
+        raise params.ParamsError(f"params.yaml: device: {name!r} is not on this machine: choose from auto, {choices}")
+    return torch.device(name)
+
+
+def make_deterministic() -> None:
+    """Same machine, same number of threads, same seed: same bytes."""
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(True)
+    # filling new tensors with NaN finds bugs in torch itself and costs time
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    # numbers below 1e-38 cost a processor a hundred times a normal one, and change no result that matters
+    torch.set_flush_denormal(True)
+
+
+def fit(
+    model: Autoencoder,
+    train: tuple[Tensor, Tensor],
+    validation: tuple[Tensor, Tensor],
+    training: params.Training,
+    seed: int,
+    progress: Progress,
+) -> Iterator[dict[str, float]]:
+    """Trains a model in place, and yields one record per epoch.
+
+    Args:
+        model: On the device of the tensors.
+        train: Inputs and targets, (N, 1, H, W) and (N, 1, 28, 28) in [0, 1]; the same tensor twice for a plain
+            autoencoder.
+        validation: The same for the validation images.
+        training: Epochs, batch size, optimiser and schedule.
+        seed: Of the order of the images and of the noise in the loss.
+        progress: Told after each batch how many images it had.
+
+    Yields:
+        "epoch" from 1; "train_loss", the mean over the epoch's batches as they came; "validation_loss" after the epoch;
+        for a loss of several terms each term with the same prefixes; "validation_mse" per pixel; "lr", the last learning
+        rate of the first optimiser; "epoch_seconds" and "images_per_second" of the training alone.
+
+    Raises:
+        TrainingError: The training loss of an epoch is not finite.
+    """
+    inputs, targets = train
+    num_images = len(inputs)
+    order = torch.Generator().manual_seed(seed)
+    noise = torch.Generator(inputs.device).manual_seed(seed)
+    optimisers = optimizers(model, training.optimizer)
+    num_batches = math.ceil(num_images / training.batch_size)
+    plateaus = _plateaus(optimisers, training.schedule)
+    for epoch in range(1, training.epochs + 1):
+        started = time.perf_counter()
+        # one pass over the images in a new order
+        model.train()
+        sums: dict[str, Tensor] = {}
+        permutation = torch.randperm(num_images, generator=order).to(inputs.device)
+        for batch, indices in enumerate(permutation.split(training.batch_size)):
+            if isinstance(training.schedule, params.Cosine):
+                step = (epoch - 1) * num_batches + batch
+                factor = cosine_factor(step, training.epochs * num_batches, training.schedule.warmup_fraction)
+                _scale_learning_rates(optimisers, factor)
+            x = inputs[indices]
+            target = x if targets is inputs else targets[indices]
+            losses = model.loss(x, target, noise)
+            for optimiser in optimisers:
+                optimiser.zero_grad(set_to_none=True)
+            losses["loss"].backward()
+            for optimiser in optimisers:
+                optimiser.step()
+            for name, value in losses.items():
+                weighted = value.detach() * len(indices)
+                sums[name] = sums[name] + weighted if name in sums else weighted
+            progress.update(len(indices))
+        record = {"epoch": float(epoch)} | _prefixed("train", {name: float(s) / num_images for name, s in sums.items()})
+        seconds = time.perf_counter() - started
+        if not math.isfinite(record["train_loss"]):
+            raise TrainingError(f"the training loss is {record['train_loss']} in epoch {epoch}: lower the learning rate")
+        # what the model has learnt, on images that it has not seen
+        record |= _prefixed("validation", validate(model, *validation, seed))
+        record |= {
+            "lr": optimisers[0].param_groups[0]["lr"],
+            "epoch_seconds": seconds,
+            "images_per_second": num_images / seconds,
+        }
+        for plateau, monitor in plateaus:
+            plateau.step(record[monitor])
+        yield record
+
+
+def _plateaus(
+    optimisers: list[torch.optim.Optimizer], schedule: params.Constant | params.Cosine | params.Plateau
+) -> list[tuple[torch.optim.lr_scheduler.ReduceLROnPlateau, str]]:
+    """A scheduler for each optimiser, with the loss that it watches; none for other schedules."""
+    if not isinstance(schedule, params.Plateau):
+        return []
+    settings: dict[str, Any] = schedule.model_dump(include={"factor", "patience", "threshold"})
+    return [(torch.optim.lr_scheduler.ReduceLROnPlateau(each, **settings), schedule.monitor) for each in optimisers]
+
+
+def cosine_factor(step: int, num_steps: int, warmup_fraction: float) -> float:
+    """Share of the full learning rate at a step: linear warm-up, then half a cosine to zero at `num_steps`."""
+    num_warmup = warmup_fraction * num_steps
+    if step < num_warmup:
+        return (step + 1) / (num_warmup + 1)
+    return 0.5 * (1 + math.cos(math.pi * (step - num_warmup) / (num_steps - num_warmup)))
+
+
+def _scale_learning_rates(optimisers: list[torch.optim.Optimizer], factor: float) -> None:
+    for optimiser in optimisers:
+        for group in optimiser.param_groups:
+            group["lr"] = group["initial_lr"] * factor
+
+
+def _prefixed(prefix: str, losses: dict[str, float]) -> dict[str, float]:
+    return {f"{prefix}_{name}": value for name, value in losses.items()}
+
+
+@torch.inference_mode()
+def validate(model: Autoencoder, inputs: Tensor, targets: Tensor, seed: int) -> dict[str, float]:
+    """Means of the model's losses over images, and "mse" per pixel of the reconstructions, without training.
+
+    The noise in a loss is drawn anew from `seed`, so that two epochs meet the same one.
+    """
+    model.eval()
+    noise = torch.Generator(inputs.device).manual_seed(seed)
+    sums: dict[str, Tensor] = {}
+    for x, target in zip(inputs.split(EVALUATION_BATCH_SIZE), targets.split(EVALUATION_BATCH_SIZE), strict=True):
+        losses = model.loss(x, target, noise) | {"mse": (model(x) - target).square().mean()}
+        for name, value in losses.items():
+            sums[name] = sums.get(name, torch.zeros_like(value)) + value * len(x)
+    return {name: float(total) / len(inputs) for name, total in sums.items()}
+
+
+def save(model: Autoencoder, description: dict[str, Any], path: Path) -> None:
+    """Writes the weights as safetensors with a description (the row, its training, ...) in the file's own metadata."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    partial = path.with_suffix(".partial")
+    # one key of metadata: safetensors does not keep the order of several
+    safetensors.torch.save_file(weights, partial, metadata={"latentlab": json.dumps(description, sort_keys=True)})
+    partial.replace(path)
+
+
+def load_description(path: Path) -> dict[str, Any]:
+    """The description that `save` put beside the weights."""
+    with safetensors.safe_open(path, framework="pt") as file:
+        description: dict[str, Any] = json.loads(file.metadata()["latentlab"])
+    return description
+
+
+def load_weights(model: Autoencoder, path: Path) -> None:
+    """Puts the weights of a checkpoint into a model of the same row, in place."""
+    model.load_state_dict(safetensors.torch.load_file(path))

@@ -1,0 +1,182 @@
+"""Every row of params.yaml: built, stepped, saved, loaded; the layers against the sources' description."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from conftest import ROOT, STUDY
+from latentlab import data, models, optim, params, training
+from latentlab.evaluation.complexity import num_macs, num_parameters
+from latentlab.models.base import reconstruction_loss
+
+GOLDEN = json.loads((ROOT / "tests/golden/num_parameters.json").read_text(encoding="utf-8"))
+every_row = pytest.mark.parametrize("name", STUDY.variants)
+
+
+def batch(name: str, size: int = 4) -> tuple[torch.Tensor, torch.Tensor]:
+    target = torch.rand(size, 1, 28, 28, generator=torch.Generator().manual_seed(1))
+    return data.degrade(target, STUDY.row(name).input_size), target
+
+
+def test_the_table_has_exactly_the_rows_of_the_five_sources():
+    assert list(GOLDEN) == list(STUDY.variants)
+    assert len(GOLDEN) == 25
+
+
+@every_row
+def test_number_of_parameters(name):
+    model = models.build(STUDY.row(name), seed=0)
+    assert sum(parameter.numel() for parameter in model.parameters()) == GOLDEN[name]
+    assert num_parameters(model)["total"] == GOLDEN[name]
+
+
+@every_row
+@pytest.mark.parametrize("recipe", ["fast", "published"])
+def test_a_step_lowers_the_loss_of_its_own_batch(name, recipe):
+    model = models.build(STUDY.row(name), seed=0)
+    x, target = batch(name, 16)
+    settings = STUDY.recipes[recipe][STUDY.row(name).training].optimizer
+    optimisers = optim.optimizers(model, settings)
+    # far enough to see, near enough for the gradient to speak the truth
+    for optimiser in optimisers:
+        for group in optimiser.param_groups:
+            group["lr"] = 1e-3
+
+    def loss() -> torch.Tensor:
+        return model.loss(x, target, torch.Generator().manual_seed(0))["loss"]
+
+    before = loss()
+    before.backward()
+    assert all(parameter.grad is not None for parameter in model.parameters())
+    for optimiser in optimisers:
+        optimiser.step()
+    assert loss() < before
+
+
+@every_row
+def test_saved_and_loaded_it_gives_the_same_output(name, tmp_path: Path):
+    row = STUDY.row(name)
+    model, x = models.build(row, seed=0), batch(name)[0]
+    training.save(model, {"row": row.model_dump()}, tmp_path / "model.safetensors")
+    again = models.build(params.Row.model_validate(training.load_description(tmp_path / "model.safetensors")["row"]), 1)
+    assert not torch.equal(again.eval()(x), model.eval()(x))
+    training.load_weights(again, tmp_path / "model.safetensors")
+    assert torch.equal(again(x), model(x))
+    assert [path.name for path in tmp_path.iterdir()] == ["model.safetensors"]
+
+
+@every_row
+def test_outputs_are_images_and_codes_have_their_size(name):
+    row = STUDY.row(name)
+    model, x = models.build(row, seed=0).eval(), batch(name)[0]
+    z = model.encode(x)
+    assert z.shape[1:] == models.code_shape(row)
+    output = model.decode(z)
+    assert output.shape == (4, 1, 28, 28)
+    assert output.min() >= 0
+    assert output.max() <= 1
+    assert torch.equal(output, model(x))
+
+
+@every_row
+def test_the_seed_decides_the_weights_and_the_global_random_state_is_left_alone(name):
+    row = STUDY.row(name)
+    state = torch.get_rng_state()
+    first, again, other = models.build(row, 0), models.build(row, 0), models.build(row, 1)
+    assert torch.equal(torch.get_rng_state(), state)
+    weights = [next(model.parameters()) for model in (first, again, other)]
+    assert torch.equal(weights[0], weights[1])
+    assert not torch.equal(weights[0], weights[2])
+
+
+def test_code_sizes():
+    expected = {"cae_latent_2": 2, "cae_tradeoff": 16, "mlp_32": 32, "conv_ae": 1568, "vae_2": 2, "compress_nearest": 196}
+    assert {name: models.code_shape(STUDY.row(name)).numel() for name in expected} == expected
+
+
+def test_macs_against_a_count_by_hand():
+    # source A's baseline: out_height * out_width * out_channels * in_channels * kernel^2 for each convolution
+    encoder = 14 * 14 * 32 * 1 * 16 + 7 * 7 * 32 * 32 * 16 + 4 * 4 * 64 * 32 * 9 + 1024 * 32
+    # a transposed convolution works on each pixel of its input
+    decoder = 32 * 1024 + 4 * 4 * 64 * 32 * 9 + 7 * 7 * 32 * 32 * 16 + 14 * 14 * 32 * 1 * 16
+    model = models.build(STUDY.row("cae_baseline"), 0).eval()
+    assert num_macs(model, torch.zeros(1, 1, 28, 28)) == {
+        "encoder": encoder,
+        "decoder": decoder,
+        "total": encoder + decoder,
+    }
+
+
+@pytest.mark.parametrize("name", ["cae_baseline", "cae_depth_2", "cae_depth_4"])
+def test_sizes_of_the_strided_decoder(name):
+    sizes = {"cae_baseline": [7, 14, 28], "cae_depth_2": [14, 28], "cae_depth_4": [4, 7, 14, 28]}[name]
+    kernels = {"cae_baseline": [3, 4, 4], "cae_depth_2": [4, 4], "cae_depth_4": [4, 3, 4, 4]}[name]
+    model = models.build(STUDY.row(name), 0)
+    layers = [layer for layer in model.decoder.modules() if isinstance(layer, nn.ConvTranspose2d)]
+    assert [layer.kernel_size[0] for layer in layers] == kernels
+    seen: list[int] = []
+    for layer in layers:
+        layer.register_forward_hook(lambda _module, _args, output: seen.append(output.shape[-1]))
+    model(torch.zeros(1, 1, 28, 28))
+    assert seen == sizes
+
+
+def test_initialisation_of_source_b():
+    model = models.build(STUDY.row("mlp_8"), 0)
+    for layer in model.modules():
+        if isinstance(layer, nn.Linear):
+            bound = (6 / (layer.in_features + layer.out_features)) ** 0.5  # Glorot and Bengio 2010, equation 16
+            assert layer.weight.abs().max() <= bound
+            assert layer.weight.abs().max() > 0.95 * bound
+            assert torch.all(layer.bias == 0.01)
+    assert torch.all(model.encode(torch.rand(8, 1, 28, 28)) >= 0)
+
+
+def test_bce_and_mse_are_means_over_pixels_as_torch_defines_them():
+    model = models.build(STUDY.row("cae_baseline"), 0)
+    x, target = batch("cae_baseline")
+    output = model(x)
+    for kind, reference in (("bce", nn.BCELoss()), ("mse", nn.MSELoss())):
+        assert torch.allclose(reconstruction_loss(model, x, target, kind)["loss"], reference(output, target), rtol=1e-5)
+
+
+def test_vae_loss_against_torch_distributions():
+    model = models.build(STUDY.row("vae_2"), 0)
+    x, target = batch("vae_2")
+    losses = model.loss(x, target, torch.Generator().manual_seed(3))
+    mean, log_variance = model.encoder.posterior(x)
+    posterior = torch.distributions.Normal(mean, (0.5 * log_variance).exp())
+    kl = torch.distributions.kl_divergence(posterior, torch.distributions.Normal(0.0, 1.0)).sum(1).mean()
+    epsilon = torch.randn(mean.shape, generator=torch.Generator().manual_seed(3))
+    output = model.decode(mean + posterior.stddev * epsilon)
+    bce = nn.functional.binary_cross_entropy(output, target, reduction="none").sum((1, 2, 3)).mean()
+    assert torch.allclose(losses["kl"], kl, rtol=1e-4)
+    assert torch.allclose(losses["bce_sum"], bce, rtol=1e-4)
+    assert torch.allclose(losses["loss"], bce + kl, rtol=1e-4)
+    assert torch.equal(model.encode(x), mean)
+
+
+def row_with(name: str, **changes: object) -> params.Row:
+    return params.Row.model_validate(STUDY.row(name).model_dump() | changes)
+
+
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [
+        (row_with("mlp_8", family="resnet"), ["'resnet'", "strided_cae", "mlp"]),
+        (row_with("mlp_8", depth=3), ["depth", "unknown key", "widths"]),
+        (row_with("mlp_8", latent_dim="8"), ["latent_dim", "valid integer", "'8'"]),
+        (row_with("mlp_8", latent_dim=0), ["latent_dim", "greater than 0"]),
+        (row_with("cae_baseline", loss="l1"), ["loss", "'bce' or 'mse'"]),
+        (row_with("cae_baseline", channels=[8, 8]), ["kernel_sizes has 3 entries for 2 channels"]),
+        (row_with("cae_baseline", input_size=14), ["layers do not fit"]),
+        (row_with("superres_64", input_size=28), ["layers do not fit"]),
+    ],
+)
+def test_a_row_that_does_not_fit_its_family_is_a_clear_error(row, words):
+    with pytest.raises(params.ParamsError) as caught:
+        models.code_shape(row)
+    assert all(word in str(caught.value) for word in words), str(caught.value)
