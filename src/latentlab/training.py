@@ -1,15 +1,10 @@
-"""The training loop, and the checkpoint of a trained model."""
+"""The training loop."""
 
-import json
 import math
-import os
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, Protocol
 
-import safetensors
-import safetensors.torch
 import torch
 from torch import Tensor
 
@@ -28,31 +23,6 @@ class Progress(Protocol):
     """What `fit` tells how many images it has seen; a tqdm bar is one."""
 
     def update(self, n: float) -> bool | None: ...  # noqa: D102
-
-
-def resolve_device(name: str) -> torch.device:
-    """The device of that name; "auto" is CUDA where there is one, then MPS, then the CPU.
-
-    Raises:
-        params.ParamsError: This machine has no such device.
-    """
-    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
-    if name == "auto":
-        name = next(device for device, there in available.items() if there)
-    if not available[name]:
-        choices = ", ".join(device for device, there in available.items() if there)
-        raise params.ParamsError(f"params.yaml: device: {name!r} is not on this machine: choose from auto, {choices}")
-    return torch.device(name)
-
-
-def make_deterministic() -> None:
-    """Same machine, same number of threads, same seed: same bytes."""
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    torch.use_deterministic_algorithms(True)
-    # filling new tensors with NaN finds bugs in torch itself and costs time
-    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
-    # numbers below 1e-38 cost a processor a hundred times a normal one, and change no result that matters
-    torch.set_flush_denormal(True)
 
 
 def fit(
@@ -170,25 +140,3 @@ def validate(model: Autoencoder, inputs: Tensor, targets: Tensor, seed: int) -> 
         for name, value in losses.items():
             sums[name] = sums.get(name, torch.zeros_like(value)) + value * len(x)
     return {name: float(total) / len(inputs) for name, total in sums.items()}
-
-
-def save(model: Autoencoder, description: dict[str, Any], path: Path) -> None:
-    """Writes the weights as safetensors with a description (the row, its training, ...) in the file's own metadata."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
-    partial = path.with_suffix(".partial")
-    # one key of metadata: safetensors does not keep the order of several
-    safetensors.torch.save_file(weights, partial, metadata={"latentlab": json.dumps(description, sort_keys=True)})
-    partial.replace(path)
-
-
-def load_description(path: Path) -> dict[str, Any]:
-    """The description that `save` put beside the weights."""
-    with safetensors.safe_open(path, framework="pt") as file:
-        description: dict[str, Any] = json.loads(file.metadata()["latentlab"])
-    return description
-
-
-def load_weights(model: Autoencoder, path: Path) -> None:
-    """Puts the weights of a checkpoint into a model of the same row, in place."""
-    model.load_state_dict(safetensors.torch.load_file(path))

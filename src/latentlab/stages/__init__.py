@@ -16,13 +16,15 @@ def start(stage: Callable[..., None], arguments: list[str]) -> None:
 
     Exits with 2 after a clear error. A request to terminate unwinds the stage, so that its MLflow run is closed.
     """
+    from latentlab.training import TrainingError
+
     signal.signal(signal.SIGTERM, _terminate)
     warnings.filterwarnings("ignore", category=FutureWarning)
     for chatty in ("alembic", "mlflow"):
         logging.getLogger(chatty).setLevel(logging.ERROR)
     try:
         stage(*arguments)
-    except (params.ParamsError, DownloadError) as error:
+    except (params.ParamsError, DownloadError, TrainingError) as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:

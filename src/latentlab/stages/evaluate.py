@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from latentlab import data, layout, models, stages, training
+from latentlab import checkpoint, data, devices, layout, models, stages
 from latentlab.evaluation.complexity import num_macs, num_parameters
 from latentlab.evaluation.probes import confusion, svm_linear_predictions, svm_rbf_predictions
 from latentlab.evaluation.reconstruction import (
@@ -29,12 +29,12 @@ from latentlab.tracking.runs import log_row
 def main(name: str) -> None:
     """Evaluates the row of that name."""
     study = stages.read_params()
-    description = training.load_description(layout.checkpoint(name))
+    description = checkpoint.load_description(layout.checkpoint(name))
     row = study.row(name)
-    device = training.resolve_device(study.device)
-    training.make_deterministic()
+    device = devices.resolve(study.device)
+    devices.make_deterministic()
     model = models.build(row, study.seed).eval()
-    training.load_weights(model, layout.checkpoint(name))
+    checkpoint.load_weights(model, layout.checkpoint(name))
     mnist = data.load(layout.DATA, study.split)
     code_shape = models.code_shape(row)
     metrics = {key: description[key] for key in ("recipe", "seed", "device", "fingerprint")}

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from latentlab import layout, models, params, training
+from latentlab import checkpoint, layout, models, params
 from latentlab.tracking.runs import Evaluation, RowOutputs
 
 
@@ -32,10 +32,10 @@ def outputs(study: params.Params, name: str) -> RowOutputs:
 
     The evaluation is left out when there is none, or when it is of another training than the checkpoint.
     """
-    description = training.load_description(layout.checkpoint(name))
+    description = checkpoint.load_description(layout.checkpoint(name))
     row = params.Row.model_validate(description["row"])
     model = models.build(row, description["seed"])
-    training.load_weights(model, layout.checkpoint(name))
+    checkpoint.load_weights(model, layout.checkpoint(name))
     note, tags = about(study, name)
     with layout.curve(name).open(encoding="utf-8", newline="") as file:
         curve = [{key: float(value) for key, value in record.items()} for record in csv.DictReader(file)]
@@ -69,7 +69,7 @@ def _named(metrics: dict[str, Any], prefix: str = "") -> list[tuple[str, float]]
     for key, value in metrics.items():
         if isinstance(value, dict):
             named += _named(value, f"{key}/" if key == "mse_per_digit" else f"size/{key}_")
-        elif isinstance(value, (int, float)):
+        elif isinstance(value, (int, float)) and key != "seed":
             group, _, rest = key.partition("_")
             groups = {"test": f"test/{rest}", "validation": f"validation/{rest}", "svm": f"probe/{key}"}
             named.append((f"{prefix}{key}" if prefix else groups.get(group, f"size/{key}"), float(value)))

@@ -11,7 +11,7 @@ import torch
 from tqdm import tqdm
 
 import latentlab
-from latentlab import data, layout, models, params, stages, training
+from latentlab import checkpoint, data, devices, layout, models, params, stages, training
 from latentlab.stages import log
 from latentlab.tracking import store
 from latentlab.tracking.runs import log_row, log_trained, training_run
@@ -21,8 +21,8 @@ def main(name: str) -> None:
     """Trains the row of that name."""
     study = stages.read_params()
     row, settings = study.row(name), study.training_of(name)
-    device = training.resolve_device(study.device)
-    training.make_deterministic()
+    device = devices.resolve(study.device)
+    devices.make_deterministic()
     mnist = data.load(layout.DATA, study.split)
     description = describe(study, name, device)
     model = models.build(row, study.seed).to(device)
@@ -42,7 +42,7 @@ def main(name: str) -> None:
             losses = f"train {record['train_loss']:.4g}, validation {record['validation_loss']:.4g}"
             bar.set_postfix_str(f"epoch {len(records)}/{settings.epochs}, loss {losses}")
         model.cpu()
-        training.save(model, description, layout.checkpoint(name))
+        checkpoint.save(model, description, layout.checkpoint(name))
         write_curve(records, layout.curve(name))
         log_trained(run.run_id, log.outputs(study, name))
     # DVC skips the evaluation where the same model has been evaluated before, as in a fresh clone; the run is whole then
@@ -54,7 +54,9 @@ def describe(study: params.Params, name: str, device: torch.device) -> dict[str,
     row = study.row(name)
     package = Path(latentlab.__file__).parent
     sources = (
+        "checkpoint.py",
         "data.py",
+        "devices.py",
         "optim.py",
         "training.py",
         "models/base.py",

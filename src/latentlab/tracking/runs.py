@@ -106,22 +106,18 @@ def log_row(experiment_id: str, outputs: RowOutputs) -> str:
     Returns:
         What was done, for people.
     """
-    fingerprint = str(outputs.description["fingerprint"])
-    runs = _trained_runs(experiment_id, fingerprint)
+    runs = _trained_runs(experiment_id, str(outputs.description["fingerprint"]))  # newest first
+    newest = runs[0] if runs else None
+    logged = newest.data.tags.get("evaluation") if newest else None
     wanted = outputs.evaluation.digest() if outputs.evaluation else None
-    current = next(
-        (run for run in runs if run.info.status == "FINISHED" and run.data.tags.get("evaluation") == wanted),
-        None,
-    )
-    unfinished = next((run for run in runs if "evaluation" not in run.data.tags), None)
-    if current is not None:
-        kept, done = current.info.run_id, "up to date"
-    elif unfinished is not None:
-        kept, done = unfinished.info.run_id, "evaluation added"
+    if newest is not None and newest.info.status == "FINISHED" and logged == wanted:
+        kept, done = newest.info.run_id, "up to date"
+    elif newest is not None and logged is None and "test/mse" not in newest.data.metrics:
+        kept, done = newest.info.run_id, "evaluation added"
         with _reopened(kept):
             _log_evaluation(kept, outputs.evaluation)
     else:
-        kept, done = _rebuild(experiment_id, outputs, runs[0] if runs else None), "logged from the output files"
+        kept, done = _rebuild(experiment_id, outputs, newest), "logged from the output files"
     for run in runs:
         if run.info.run_id != kept:
             mlflow.MlflowClient().delete_run(run.info.run_id)
@@ -136,7 +132,7 @@ def curve_metrics(record: dict[str, float]) -> dict[str, float]:
 
 def _trained_runs(experiment_id: str, fingerprint: str) -> list[Run]:
     condition = f"tags.fingerprint = '{fingerprint}' AND tags.trained = 'true'"
-    return list(mlflow.MlflowClient().search_runs([experiment_id], condition))
+    return list(mlflow.MlflowClient().search_runs([experiment_id], condition, order_by=["attributes.start_time DESC"]))
 
 
 @contextmanager

@@ -1,0 +1,76 @@
+"""Figures are drawn, hold what they should, and are the same each time. How they look, people must judge."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from conftest import STUDY
+from latentlab import comparison, figures
+from test_comparison import made_up
+
+
+@pytest.fixture
+def table() -> pd.DataFrame:
+    return comparison.leaderboard(STUDY, made_up())
+
+
+def test_every_row_has_a_style_of_its_own():
+    drawn = figures.styles(STUDY)
+    assert list(drawn) == list(STUDY.variants)
+    assert len(set(drawn.values())) == 25
+    for experiment in STUDY.experiments.values():
+        assert len({drawn[name].colour for name in experiment.rows}) == len(experiment.rows)
+
+
+def test_a_new_row_changes_no_other_style():
+    more = STUDY.model_copy(update={"variants": STUDY.variants | {"new": STUDY.row("mlp_8")}})
+    assert {name: style for name, style in figures.styles(more).items() if name != "new"} == figures.styles(STUDY)
+
+
+@pytest.mark.parametrize("experiment", STUDY.experiments)
+def test_loss_curves(experiment, tmp_path):
+    rows = STUDY.experiments[experiment].rows
+    curves = pd.DataFrame(
+        [
+            {
+                "row": name,
+                "epoch": epoch,
+                "train_loss": 1 / epoch,
+                "validation_loss": 1.1 / epoch,
+                "validation_mse": 0.1 / epoch,
+            }
+            for name in rows
+            for epoch in (1, 2, 3)
+        ]
+    )
+    figure = figures.loss_curves(STUDY, experiment, curves)
+    assert {line.get_label() for line in figure.axes[-1].get_lines()} == set(rows)
+    assert all(axes.get_xlabel() and axes.get_ylabel() for axes in figure.axes)
+    for name in "ab":
+        figures.save(figure, tmp_path / f"{name}.png")
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [figures.error_against_code_size, figures.error_against_parameters, figures.accuracy_against_code_size],
+)
+def test_scatters_show_every_row(draw, table):
+    (axes,) = draw(STUDY, table).axes
+    labels = {text.get_text() for text in axes.get_legend().get_texts()}
+    assert labels >= set(STUDY.variants)
+    assert axes.get_xlabel()
+    assert axes.get_ylabel()
+
+
+def test_bars(table):
+    (axes,) = figures.parameter_bars(STUDY, table).axes
+    assert [bar.get_width() for bar in axes.patches] == [3] * 25
+    (axes,) = figures.published_bars(STUDY, table).axes
+    assert [bar.get_width() for bar in axes.patches] == pytest.approx([0.9] * 17)
+
+
+def test_reconstructions_show_the_original_once():
+    images = {name: np.zeros((2, 10, 28, 28), np.uint8) for name in ("mlp_2", "mlp_4")}
+    figure = figures.reconstructions(images, "Title")
+    assert [axes.get_ylabel() for axes in figure.axes] == ["original", "mlp_2", "mlp_4"]

@@ -1,0 +1,137 @@
+"""The training loop against one written by hand, its determinism, its schedules, and its checkpoints."""
+
+import itertools
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from conftest import STUDY
+from latentlab import checkpoint, data, devices, models, params, training
+
+
+class Counter:
+    def __init__(self) -> None:
+        self.seen = 0
+
+    def update(self, n: float) -> None:
+        self.seen += int(n)
+
+
+def images(count: int, seed: int = 0) -> torch.Tensor:
+    return torch.rand(count, 1, 28, 28, generator=torch.Generator().manual_seed(seed))
+
+
+def settings(**changes: object) -> params.Training:
+    plain = {
+        "epochs": 2,
+        "batch_size": 16,
+        "optimizer": {"name": "adam", "lr": 1e-3, "weight_decay": 0.0},
+        "schedule": {"name": "constant"},
+    }
+    return params.Training.model_validate(plain | changes)
+
+
+def trained(name: str, how: params.Training, seed: int = 0, count: int = 40) -> tuple[nn.Module, list[dict[str, float]]]:
+    row = STUDY.row(name)
+    model = models.build(row, seed)
+    pairs = [(data.degrade(part, row.input_size), part) for part in (images(count), images(20, 1))]
+    return model, list(training.fit(model, *pairs, how, seed, Counter()))
+
+
+def test_against_a_plain_loop():
+    model, records = trained("cae_tradeoff", settings())
+    reference = models.build(STUDY.row("cae_tradeoff"), 0)
+    optimiser = torch.optim.Adam(reference.parameters(), lr=1e-3)
+    order = torch.Generator().manual_seed(0)
+    x = images(40)
+    for record in records:
+        losses = []
+        for chosen in torch.randperm(40, generator=order).split(16):
+            loss = nn.functional.binary_cross_entropy(reference(x[chosen]), x[chosen])
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+            losses.append(loss.item() * len(chosen))
+        assert record["train_loss"] == pytest.approx(sum(losses) / 40, rel=1e-5)
+        with torch.no_grad():
+            output = reference(images(20, 1))
+        assert record["validation_loss"] == pytest.approx(
+            nn.functional.binary_cross_entropy(output, images(20, 1)).item(), rel=1e-5
+        )
+        assert record["validation_mse"] == pytest.approx((output - images(20, 1)).square().mean().item(), rel=1e-4)
+    for ours, theirs in zip(model.parameters(), reference.parameters(), strict=True):
+        assert torch.allclose(ours, theirs, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["cae_batch_norm", "mlp_8", "conv_ae", "vae_2", "compress_bilinear", "superres_64"])
+def test_twice_the_same_is_the_same_to_the_bit(name):
+    how = STUDY.recipes["fast"][STUDY.row(name).training].model_copy(update={"epochs": 2, "batch_size": 16})
+    devices.make_deterministic()
+    first, records = trained(name, how)
+    torch.rand(7)  # the global random state must not matter
+    second, again = trained(name, how)
+    live = ("epoch_seconds", "images_per_second")
+    for one, other in zip(records, again, strict=True):
+        assert {key: one[key] for key in one if key not in live} == {key: other[key] for key in other if key not in live}
+    for one, other in zip(first.state_dict().values(), second.state_dict().values(), strict=True):
+        assert torch.equal(one, other)
+    different, _ = trained(name, how, seed=1)
+    assert not torch.equal(next(first.parameters()), next(different.parameters()))
+
+
+def test_every_image_is_counted_also_in_an_incomplete_batch():
+    row, counter = STUDY.row("mlp_2"), Counter()
+    x = images(37)
+    list(training.fit(models.build(row, 0), (x, x), (x, x), settings(epochs=3), 0, counter))
+    assert counter.seen == 3 * 37
+
+
+def test_vae_records_its_terms():
+    _, records = trained("vae_2", settings())
+    for prefix in ("train", "validation"):
+        total = records[-1][f"{prefix}_bce_sum"] + records[-1][f"{prefix}_kl"]
+        assert records[-1][f"{prefix}_loss"] == pytest.approx(total, rel=1e-5)
+
+
+def test_cosine():
+    factors = [training.cosine_factor(step, 100, 0.15) for step in range(101)]
+    assert factors[0] == pytest.approx(1 / 16)
+    assert factors[15] == pytest.approx(1)
+    assert all(later > earlier for earlier, later in itertools.pairwise(factors[:16]))
+    assert all(later < earlier for earlier, later in itertools.pairwise(factors[15:]))
+    assert factors[100] == pytest.approx(0, abs=1e-12)
+    assert training.cosine_factor(0, 10, 0.0) == 1
+
+
+def test_plateau_watches_the_loss_that_it_is_told_to():
+    # a threshold of 0.99 calls every epoch but the first one that does not improve
+    schedule = {"name": "plateau", "factor": 0.5, "patience": 0, "threshold": 0.99}
+    for monitor in ("train_loss", "validation_loss"):
+        _, records = trained("mlp_2", settings(epochs=3, schedule=schedule | {"monitor": monitor}))
+        assert [record["lr"] for record in records] == pytest.approx([1e-3, 1e-3, 5e-4])
+
+
+def test_a_loss_that_is_not_finite_stops_the_training():
+    row = STUDY.row("mlp_2")
+    x = torch.full((16, 1, 28, 28), math.nan)
+    with pytest.raises(training.TrainingError, match="nan in epoch 1"):
+        list(training.fit(models.build(row, 0), (x, x), (x, x), settings(), 0, Counter()))
+
+
+def test_device():
+    assert devices.resolve("cpu") == torch.device("cpu")
+    assert devices.resolve("auto").type in ("cuda", "mps", "cpu")
+    missing = next(name for name, there in (("cuda", torch.cuda.is_available()), ("mps", False)) if not there)
+    with pytest.raises(params.ParamsError, match="choose from auto"):
+        devices.resolve(missing)
+
+
+def test_the_checkpoint_is_the_same_to_the_byte(tmp_path):
+    model = models.build(STUDY.row("cae_batch_norm"), 0)
+    description = {"row": STUDY.row("cae_batch_norm").model_dump(), "seed": 0}
+    for name in "ab":
+        checkpoint.save(model, description, tmp_path / name / "model.safetensors")
+    assert (tmp_path / "a/model.safetensors").read_bytes() == (tmp_path / "b/model.safetensors").read_bytes()
+    assert checkpoint.load_description(tmp_path / "a/model.safetensors") == description
