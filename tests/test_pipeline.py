@@ -86,7 +86,9 @@ def project(tmp_path_factory: pytest.TempPathFactory, mnist_gz_folder: Path) -> 
     )
     for name in files.stdout.splitlines():
         # results of the whole study are not those of the small one
-        if (ROOT / name).is_file() and name != "dvc.lock" and name.split("/")[0] not in ("results", "reports"):
+        if (ROOT / name).is_symlink():
+            (folder / name).symlink_to((ROOT / name).readlink())
+        elif (ROOT / name).is_file() and name != "dvc.lock" and name.split("/")[0] not in ("results", "reports"):
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_bytes((ROOT / name).read_bytes())
             (folder / name).chmod((ROOT / name).stat().st_mode)
@@ -164,6 +166,11 @@ def test_mlflow_holds_one_complete_run_per_row(project):
         artifacts = {artifact.path for artifact in client.list_artifacts(run.info.run_id)}
         assert artifacts >= {"checkpoint", "curve.csv", "metrics.json", "confusion.csv", "reconstructions.png"}
         assert len(run.outputs.model_outputs) == 1
+
+
+def test_a_plain_mlflow_finds_the_store(project):
+    code = "import mlflow; print(sorted(mlflow.search_runs(experiment_names=['latentlab'])['tags.row']))"
+    assert str(sorted(ROWS)) in project.run("python", "-W", "ignore", "-c", code)
 
 
 def test_a_second_time_all_is_up_to_date(project):
