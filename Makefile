@@ -26,7 +26,6 @@ check: $(VENV)/.test
 
 # on loopback, and without MLflow's job workers, which nothing here needs
 ui: $(VENV)/.study
-	latentlab log
 	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --workers 1 --host 127.0.0.1 --port $(or $(PORT),5000)
 
 # newest versions that fit together; `pip install uv` first

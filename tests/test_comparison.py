@@ -74,8 +74,16 @@ def test_summary_counts_a_row_only_when_all_its_figures_are_met():
 def test_a_comparison_shows_what_differs(experiment, varied):
     table = comparison.comparison(STUDY, made_up(), experiment)
     assert list(table["row"]) == STUDY.experiments[experiment].rows
-    assert list(table.columns) == ["row", *varied, *comparison.COMPARISON]
+    published = [] if experiment == "upsampling" else ["published_test_mse", "published_test_bce"]
+    assert list(table.columns) == ["row", *varied, *comparison.COMPARISON, *published]
     assert table["mse_to_first"].iloc[0] == 1
+
+
+def test_a_comparison_shows_every_figure_that_a_source_publishes():
+    table = comparison.comparison(STUDY, made_up(), "architectures").set_index("row")
+    assert table.loc["conv_bn_64", "published_svm_rbf_accuracy"] == 0.9878
+    assert pd.isna(table.loc["stacked_64", "published_svm_rbf_accuracy"])
+    assert table["published_train_loss"].tolist() == [0.008047, 0.002153, 0.015532]
 
 
 def test_markdown():

@@ -4,7 +4,7 @@ from typing import Any
 
 import pandas as pd
 
-from latentlab.params import Params
+from latentlab.params import Params, Published
 
 Metrics = dict[str, dict[str, Any]]
 
@@ -50,19 +50,22 @@ def comparison(study: Params, metrics: Metrics, experiment: str) -> pd.DataFrame
 
     Returns:
         One line per row in the experiment's order: its name, the keys in which the rows differ, the columns of the
-        leaderboard and more errors, and `mse_to_first`, test MSE over that of the first row.
+        leaderboard and more errors, `mse_to_first`, test MSE over that of the first row, and the figures that the source
+        publishes for any of the rows.
     """
     names = study.experiments[experiment].rows
     rows = [study.variants[name].model_dump() for name in names]
     keys = list(dict.fromkeys(key for row in rows for key in row if key != "training"))
-    varied = [key for key in keys if any(row.get(key) != rows[0].get(key) for row in rows)]
-    # the columns below say these already
-    varied = [key for key in varied if key not in ("latent_dim",)]
+    varied = [key for key in keys if key != "latent_dim" and any(row.get(key) != rows[0].get(key) for row in rows)]
     lines = []
     for name, row in zip(names, rows, strict=True):
         line = {"row": name} | {key: row.get(key) for key in varied} | _flat(metrics[name])
-        lines.append(line | {"mse_to_first": line["test_mse"] / metrics[names[0]]["test_mse"]})
-    return pd.DataFrame(lines).reindex(columns=["row", *varied, *COMPARISON])
+        line["mse_to_first"] = line["test_mse"] / metrics[names[0]]["test_mse"]
+        figures = study.published[name].model_dump() if name in study.published else {}
+        lines.append(line | {f"published_{key}": figure for key, figure in figures.items()})
+    published = [f"published_{key}" for key in Published.model_fields]
+    table = pd.DataFrame(lines).reindex(columns=["row", *varied, *COMPARISON, *published])
+    return table.drop(columns=[column for column in published if table[column].isna().all()])
 
 
 def summary(table: pd.DataFrame) -> dict[str, Any]:
