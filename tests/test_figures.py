@@ -6,6 +6,7 @@ import pytest
 
 from conftest import STUDY
 from latentlab import comparison, figures
+from latentlab.styles import SHAPES, styles
 from test_comparison import made_up
 
 
@@ -15,16 +16,17 @@ def table() -> pd.DataFrame:
 
 
 def test_every_row_has_a_style_of_its_own():
-    drawn = figures.styles(STUDY)
+    drawn = styles(STUDY)
     assert list(drawn) == list(STUDY.variants)
     assert len(set(drawn.values())) == 25
+    assert set(figures.MARKERS) == set(SHAPES)
     for experiment in STUDY.experiments.values():
         assert len({drawn[name].colour for name in experiment.rows}) == len(experiment.rows)
 
 
 def test_a_new_row_changes_no_other_style():
     more = STUDY.model_copy(update={"variants": STUDY.variants | {"new": STUDY.row("mlp_8")}})
-    assert {name: style for name, style in figures.styles(more).items() if name != "new"} == figures.styles(STUDY)
+    assert {name: style for name, style in styles(more).items() if name != "new"} == styles(STUDY)
 
 
 @pytest.mark.parametrize("experiment", STUDY.experiments)

@@ -1,6 +1,5 @@
 """Results in, matplotlib figures out. A row has one colour and one marker, the same in every figure."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import matplotlib as mpl
@@ -10,10 +9,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from latentlab.params import Params
+from latentlab.styles import styles
 
-# Paul Tol's "bright" scheme and black, told apart by colour-blind eyes too (personal.sron.nl/~pault)
-PALETTE = ("#000000", "#EE6677", "#4477AA", "#228833", "#CCBB44", "#66CCEE", "#AA3377", "#999999")
-MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+# how matplotlib calls the shapes
+MARKERS = {
+    "circle": "o", "square": "s", "triangle-up": "^", "diamond": "D",
+    "triangle-down": "v", "cross": "P", "triangle-left": "<", "triangle-right": ">",
+}  # fmt: skip
 
 mpl.rcParams.update(
     {
@@ -28,34 +30,6 @@ mpl.rcParams.update(
 )
 
 
-@dataclass(frozen=True)
-class Style:
-    """How a row is drawn."""
-
-    colour: str
-    marker: str
-
-
-def styles(study: Params) -> dict[str, Style]:
-    """A style for each row, no two alike, and no two rows of one experiment in the same colour.
-
-    The colours are dealt in the order of the table, each row getting the least used one that no row it is compared with
-    has; so a new row at the end changes no other row's colour.
-    """
-    dealt: dict[str, str] = {}
-    made: dict[str, Style] = {}
-    for name in study.variants:
-        compared = [other for each in study.experiments.values() if name in each.rows for other in each.rows]
-        taken = [dealt[other] for other in compared if other in dealt]
-        counts = {colour: list(dealt.values()).count(colour) for colour in PALETTE}
-        free = [colour for colour in PALETTE if colour not in taken] or list(PALETTE)
-        colour = min(free, key=lambda candidate: counts[candidate])
-        nth = counts[colour]
-        dealt[name] = colour
-        made[name] = Style(colour, MARKERS[nth % len(MARKERS)])
-    return made
-
-
 def loss_curves(study: Params, experiment: str, curves: pd.DataFrame) -> Figure:
     """Losses by epoch of an experiment's rows: the loss itself where all have the same, and the validation MSE."""
     rows, drawn = study.experiments[experiment].rows, styles(study)
@@ -64,7 +38,7 @@ def loss_curves(study: Params, experiment: str, curves: pd.DataFrame) -> Figure:
     panels = figure.subplots(1, 2 if len(losses) == 1 else 1, squeeze=False)[0]
     for name in rows:
         curve, style = curves[curves["row"] == name], drawn[name]
-        look = {"color": style.colour, "marker": style.marker, "markersize": 4}
+        look = {"color": style.colour, "marker": MARKERS[style.marker], "markersize": 4}
         panels[-1].plot(curve["epoch"], curve["validation_mse"], label=name, **look)
         if len(losses) == 1:
             panels[0].plot(curve["epoch"], curve["validation_loss"], label=f"{name}, validation", **look)
@@ -141,7 +115,7 @@ def _scatter(panel: Axes, study: Params, table: pd.DataFrame, x: str, y: str) ->
     rows = table.set_index("row")
     for name, style in styles(study).items():
         point = rows.loc[name]
-        panel.scatter(point[x], point[y], color=style.colour, marker=style.marker, s=36, label=name, zorder=3)
+        panel.scatter(point[x], point[y], color=style.colour, marker=MARKERS[style.marker], s=36, label=name, zorder=3)
 
 
 def _with_legend(panel: Axes) -> None:

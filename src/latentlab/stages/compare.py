@@ -2,12 +2,14 @@
 
 import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import pandas as pd
 
 from latentlab import layout, stages
 from latentlab.comparison import comparison, leaderboard, markdown, summary
+from latentlab.styles import styles
 
 
 def main() -> None:
@@ -30,7 +32,9 @@ def main() -> None:
         _write_csv(compared, layout.COMPARISONS / f"{key}.csv")
         page += f"\n## {experiment.title}\n\n{markdown(compared)}"
     (layout.COMPARISONS / "README.md").write_text(page, encoding="utf-8")
-    _write_csv(_stacked({name: pd.read_csv(layout.curve(name)) for name in study.variants}), layout.CURVES)
+    looks = styles(study)
+    curves = {name: pd.read_csv(layout.curve(name)).assign(**asdict(looks[name])) for name in study.variants}
+    _write_csv(_stacked(curves), layout.CURVES)
     _write_csv(_stacked({name: pd.read_csv(layout.confusion(name)) for name in metrics}), layout.CONFUSION)
     layout.SUMMARY.write_text(json.dumps(summary(table), indent=2) + "\n", encoding="utf-8")
 
