@@ -5,7 +5,6 @@ from pathlib import Path
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from latentlab.params import Params
@@ -82,93 +81,78 @@ def reconstructions(images: dict[str, np.ndarray], title: str) -> Figure:
 
 def parameter_bars(study: Params, table: pd.DataFrame) -> Figure:
     """Parameters of every row, in the order of params.yaml."""
-    rows, drawn = table.set_index("row").loc[list(study.variants)], styles(study)
-    figure = Figure(figsize=(7.5, 0.8 + 0.23 * len(rows)), layout="constrained")
-    panel = figure.subplots()
-    bars = panel.barh(list(rows.index), rows["num_parameters"], color=[drawn[name].colour for name in rows.index])
-    panel.bar_label(bars, labels=[f"{count:,.0f}" for count in rows["num_parameters"]], padding=3, fontsize=7)
+    figure = _bars(study, table, "num_parameters", "{:,.0f}", "trainable parameters (logarithmic)")
+    (panel,) = figure.axes
     panel.set_xscale("log")
-    panel.set_xlabel("trainable parameters (logarithmic)")
-    panel.invert_yaxis()
     panel.margins(x=0.12)
-    panel.grid(axis="y", visible=False)
     panel.set_title("How many parameters")
     return figure
 
 
 def published_bars(study: Params, table: pd.DataFrame) -> Figure:
     """Test MSE of every row with a published one, over it: left of the line is better than the source."""
-    rows, drawn = table.set_index("row").reindex(list(study.variants)).dropna(subset=["mse_ratio"]), styles(study)
-    figure = Figure(figsize=(7.5, 1 + 0.23 * len(rows)), layout="constrained")
-    panel = figure.subplots()
-    bars = panel.barh(list(rows.index), rows["mse_ratio"], color=[drawn[name].colour for name in rows.index])
-    panel.bar_label(bars, labels=[f"{ratio:.2f}" for ratio in rows["mse_ratio"]], padding=3, fontsize=7)
+    figure = _bars(study, table, "mse_ratio", "{:.2f}", "test MSE over the source's published test MSE")
+    (panel,) = figure.axes
     panel.axvline(1, color="#444444", linewidth=1, linestyle="--")
-    panel.set_xlabel("test MSE over the source's published test MSE")
-    panel.invert_yaxis()
-    panel.grid(axis="y", visible=False)
     panel.set_title("Against the published figures")
     return figure
 
 
-def _scatter(panel: Axes, study: Params, table: pd.DataFrame, x: str, y: str) -> None:
-    rows = table.set_index("row")
-    for name, style in styles(study).items():
-        point = rows.loc[name]
-        panel.scatter(point[x], point[y], color=style.colour, marker=MARKERS[style.marker], s=36, label=name, zorder=3)
-
-
-def _with_legend(panel: Axes) -> None:
-    panel.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), fontsize=7, ncols=1)
+def _bars(study: Params, table: pd.DataFrame, column: str, label: str, unit: str) -> Figure:
+    values, drawn = table.set_index("row").loc[list(study.variants), column].dropna(), styles(study)
+    figure = Figure(figsize=(7.5, 0.9 + 0.23 * len(values)), layout="constrained")
+    panel = figure.subplots()
+    bars = panel.barh(list(values.index), values, color=[drawn[str(name)].colour for name in values.index])
+    panel.bar_label(bars, labels=[label.format(value) for value in values], padding=3, fontsize=7)
+    panel.set_xlabel(unit)
+    panel.invert_yaxis()
+    panel.grid(axis="y", visible=False)
+    return figure
 
 
 def error_against_code_size(study: Params, table: pd.DataFrame) -> Figure:
     """Test MSE against the numbers in the code, with the curve of PCA."""
-    figure = Figure(figsize=(8, 5.2), layout="constrained")
-    panel = figure.subplots()
-    pca = table[(table["source"] == "baseline") & table["test_mse"].notna()].sort_values("code_size")
-    panel.plot(pca["code_size"], pca["test_mse"], color="#777777", marker=".", label="PCA", zorder=2)
-    _scatter(panel, study, table, "code_size", "test_mse")
-    panel.set_xscale("log", base=2)
-    panel.set_yscale("log")
-    panel.xaxis.set_major_formatter(mpl.ticker.FormatStrFormatter("%d"))
-    panel.set_xlabel("code size (numbers per image)")
-    panel.set_ylabel("test mean squared error per pixel")
-    panel.set_title("How small can the code be, and what does it cost?")
-    _with_legend(panel)
-    return figure
+    title = "How small can the code be, and what does it cost?"
+    return _scatter(study, table, "code_size", "test_mse", "test mean squared error per pixel", title)
 
 
 def error_against_parameters(study: Params, table: pd.DataFrame) -> Figure:
     """Test MSE against the parameters of encoder and decoder."""
-    figure = Figure(figsize=(8, 5.2), layout="constrained")
-    panel = figure.subplots()
-    _scatter(panel, study, table, "num_parameters", "test_mse")
-    panel.set_xscale("log")
-    panel.set_yscale("log")
-    panel.set_xlabel("trainable parameters")
-    panel.set_ylabel("test mean squared error per pixel")
-    panel.set_title("Error against parameters")
-    _with_legend(panel)
-    return figure
+    unit = "test mean squared error per pixel"
+    return _scatter(study, table, "num_parameters", "test_mse", unit, "Error against parameters")
 
 
 def accuracy_against_code_size(study: Params, table: pd.DataFrame) -> Figure:
     """Error rate of the RBF probe against the numbers in the code, with PCA and the raw pixels."""
+    errors = table.assign(error_percent=100 * (1 - table["svm_rbf_accuracy"]))
+    unit = "test error of the RBF probe (%)"
+    return _scatter(study, errors, "code_size", "error_percent", unit, "What the code knows about the digit")
+
+
+def _scatter(study: Params, table: pd.DataFrame, x: str, y: str, y_label: str, title: str) -> Figure:
+    """A point for each row, both axes logarithmic; baselines, where they have both values, are joined by a line."""
     figure = Figure(figsize=(8, 5.2), layout="constrained")
     panel = figure.subplots()
-    errors = table.assign(error_percent=100 * (1 - table["svm_rbf_accuracy"]))
-    linear = errors[errors["source"] == "baseline"].sort_values("code_size")
-    panel.plot(linear["code_size"], linear["error_percent"], color="#777777", marker=".", label="PCA, pixels", zorder=2)
-    _scatter(panel, study, errors, "code_size", "error_percent")
-    panel.set_xscale("log", base=2)
+    baselines = table[(table["source"] == "baseline")].dropna(subset=[x, y]).sort_values(x)
+    if len(baselines):
+        panel.plot(baselines[x], baselines[y], color="#777777", marker=".", label="PCA", zorder=2)
+    pixels = baselines[baselines["row"] == "raw_pixels"]
+    if len(pixels):
+        place = (pixels[x].iloc[0], pixels[y].iloc[0])
+        panel.annotate("pixels", place, (0, 8), textcoords="offset points", color="#777777", horizontalalignment="center")
+    points = table.set_index("row")
+    for name, style in styles(study).items():
+        point = points.loc[name]
+        panel.scatter(point[x], point[y], color=style.colour, marker=MARKERS[style.marker], s=36, label=name, zorder=3)
+    panel.set_xscale("log", base=2 if x == "code_size" else 10)
     panel.set_yscale("log")
-    panel.xaxis.set_major_formatter(mpl.ticker.FormatStrFormatter("%d"))
+    if x == "code_size":
+        panel.xaxis.set_major_formatter(mpl.ticker.FormatStrFormatter("%d"))
     panel.yaxis.set_major_formatter(mpl.ticker.FormatStrFormatter("%g"))
-    panel.set_xlabel("code size (numbers per image)")
-    panel.set_ylabel("test error of the RBF probe (%)")
-    panel.set_title("What the code knows about the digit")
-    _with_legend(panel)
+    panel.set_xlabel({"code_size": "code size (numbers per image)", "num_parameters": "trainable parameters"}[x])
+    panel.set_ylabel(y_label)
+    panel.set_title(title)
+    panel.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), fontsize=7)
     return figure
 
 
