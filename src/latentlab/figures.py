@@ -5,6 +5,7 @@ from pathlib import Path
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from latentlab.params import Params
@@ -33,7 +34,7 @@ def loss_curves(study: Params, experiment: str, curves: pd.DataFrame) -> Figure:
     """Losses by epoch of an experiment's rows: the loss itself where all have the same, and the validation MSE."""
     rows, drawn = study.experiments[experiment].rows, styles(study)
     losses = {str(study.variants[name].architecture.get("loss")) for name in rows}
-    figure = Figure(figsize=(9 if len(losses) == 1 else 5.5, 3.6), layout="constrained")
+    figure = Figure(figsize=(9 if len(losses) == 1 else 5.5, 4.2), layout="constrained")
     panels = figure.subplots(1, 2 if len(losses) == 1 else 1, squeeze=False)[0]
     for name in rows:
         curve, style = curves[curves["row"] == name], drawn[name]
@@ -49,15 +50,23 @@ def loss_curves(study: Params, experiment: str, curves: pd.DataFrame) -> Figure:
     panels[-1].set_ylabel("mean squared error per pixel")
     panels[-1].set_title("Validation error")
     for panel in panels:
-        panel.set_yscale("log")
+        _logarithmic_y(panel)
         panel.set_xlabel("epoch")
         panel.xaxis.set_major_locator(mpl.ticker.MaxNLocator(integer=True))
-        panel.yaxis.set_major_formatter(mpl.ticker.FormatStrFormatter("%.3g"))
-        panel.yaxis.set_minor_formatter(mpl.ticker.FormatStrFormatter("%.3g"))
-        panel.tick_params(axis="y", which="minor", labelsize=7)
-        panel.legend(fontsize=7)
+        # below the panel, where no curve is
+        panel.legend(fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2)
     figure.suptitle(study.experiments[experiment].title)
     return figure
+
+
+def _logarithmic_y(panel: Axes) -> None:
+    """Ticks at 1, 2 and 5 times powers of ten where that gives enough of them, written as plain numbers."""
+    panel.set_yscale("log")
+    low, high = panel.get_ylim()
+    steps = (1, 2, 5) if high / low > 4 else (1, 1.5, 2, 2.5, 3, 4, 5, 6, 7, 8, 9)
+    panel.yaxis.set_major_locator(mpl.ticker.LogLocator(subs=steps))
+    panel.yaxis.set_major_formatter(mpl.ticker.FormatStrFormatter("%g"))
+    panel.yaxis.set_minor_locator(mpl.ticker.NullLocator())
 
 
 def reconstructions(images: dict[str, np.ndarray], title: str) -> Figure:
@@ -145,10 +154,9 @@ def _scatter(study: Params, table: pd.DataFrame, x: str, y: str, y_label: str, t
         point = points.loc[name]
         panel.scatter(point[x], point[y], color=style.colour, marker=MARKERS[style.marker], s=36, label=name, zorder=3)
     panel.set_xscale("log", base=2 if x == "code_size" else 10)
-    panel.set_yscale("log")
+    _logarithmic_y(panel)
     if x == "code_size":
         panel.xaxis.set_major_formatter(mpl.ticker.FormatStrFormatter("%d"))
-    panel.yaxis.set_major_formatter(mpl.ticker.FormatStrFormatter("%g"))
     panel.set_xlabel({"code_size": "code size (numbers per image)", "num_parameters": "trainable parameters"}[x])
     panel.set_ylabel(y_label)
     panel.set_title(title)
