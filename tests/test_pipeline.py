@@ -214,7 +214,7 @@ def test_dvc_commands_that_people_use(project):
     assert project.params()["variants"]["mlp_8"]["latent_dim"] == 4
     assert "latent_dim" in project.run("dvc", "params", "diff", "HEAD")
     assert "test_mse" in project.run("dvc", "metrics", "diff", "HEAD")
-    assert "mlp_8" in project.run("dvc", "exp", "show", "--only-changed", "--no-pager")
+    assert "variants.mlp_8" in project.run("dvc", "exp", "show", "--only-changed", "--csv")
     project.run("git", "checkout", "--force", ".")
     project.run("dvc", "checkout")
 
