@@ -205,7 +205,12 @@ def start_and_wait(tmp_path: Path) -> subprocess.Popen[str]:
         stages.start(main, [])
     """
     command = [sys.executable, "-W", "ignore", "-c", textwrap.dedent(code)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=tmp_path)
+
+    def hear_interrupts() -> None:
+        # a job in the background of a shell inherits that it ignores them
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=tmp_path, preexec_fn=hear_interrupts)
     assert process.stdout is not None
     assert process.stdout.readline() == "started\n"
     return process
