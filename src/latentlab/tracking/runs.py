@@ -155,7 +155,7 @@ def _run(experiment_id: str, description: dict[str, Any], note: str, tags: dict[
     run = mlflow.start_run(
         experiment_id=experiment_id,
         run_name=description["name"],
-        tags=all_tags | git_tags() | process_tags() | tags,
+        tags=all_tags | _git_tags() | process_tags() | tags,
         log_system_metrics=live,
     )
     with _ending(run.info.run_id):
@@ -190,7 +190,7 @@ def _ending(run_id: str) -> Iterator[None]:
 def _rebuild(experiment_id: str, outputs: RowOutputs, old: Run | None) -> str:
     with _run(experiment_id, outputs.description, outputs.note, outputs.tags, live=False) as run_id:
         metrics = [
-            Metric(name, value, run_start_time(), int(record["epoch"]))
+            Metric(name, value, _start_time(), int(record["epoch"]))
             for record in outputs.curve
             for name, value in curve_metrics(record).items()
         ]
@@ -202,7 +202,7 @@ def _rebuild(experiment_id: str, outputs: RowOutputs, old: Run | None) -> str:
     return run_id
 
 
-def run_start_time() -> int:
+def _start_time() -> int:
     """Start of the active run in milliseconds, the time stamp of values that are logged after the fact."""
     run = mlflow.active_run()
     return int(run.info.start_time) if run else 0
@@ -223,7 +223,7 @@ def _log_batches(run_id: str, metrics: list[Metric]) -> None:
 def _log_evaluation(run_id: str, evaluation: Evaluation | None) -> None:
     if evaluation is None:
         return
-    _log_batches(run_id, [Metric(name, value, run_start_time(), 0) for name, value in evaluation.metrics.items()])
+    _log_batches(run_id, [Metric(name, value, _start_time(), 0) for name, value in evaluation.metrics.items()])
     for path in evaluation.files:
         mlflow.log_artifact(str(path), run_id=run_id)
     # last, so that a run which has this tag has everything
@@ -247,19 +247,18 @@ def _log_model(outputs: RowOutputs) -> None:
 
 
 def _flat_params(description: dict[str, Any]) -> dict[str, Any]:
-    sections = {"optimizer": "optimizer", "schedule": "schedule"}
     flat: dict[str, Any] = {key: value for key, value in description["row"].items() if key not in ("source", "training")}
     flat |= {name: description[name] for name in ("recipe", "seed", "num_threads", "torch")}
     flat |= {f"split.{name}": value for name, value in description["split"].items()}
     for name, value in description["training"].items():
-        if name in sections:
+        if isinstance(value, dict):  # optimizer, schedule
             flat |= {f"{name}.{key}": inner for key, inner in value.items()}
         else:
             flat[name] = value
     return flat
 
 
-def git_tags() -> dict[str, str]:
+def _git_tags() -> dict[str, str]:
     """Commit of the working tree, and whether the sources of the study differ from it; empty outside of git."""
 
     def git(*arguments: str) -> str:
