@@ -9,11 +9,14 @@ export DVC_NO_ANALYTICS := 1
 export DO_NOT_TRACK := true
 export MLFLOW_DISABLE_TELEMETRY := true
 
-.PHONY: repro test check ui lock clean
+.PHONY: repro report test check ui lock clean
 
 repro: $(VENV)/.study
 	dvc repro
 	latentlab log
+
+report: $(VENV)/.study
+	dvc repro report
 
 test: $(VENV)/.test
 	pytest

@@ -4,31 +4,43 @@ import pandas as pd
 import pytest
 
 from conftest import STUDY
-from latentlab import comparison
+from latentlab import comparison, results
+from latentlab.layout import Run
 
-PCA_MSE = {2: 0.056, 4: 0.048, 8: 0.037, 16: 0.027, 32: 0.017, 64: 0.009}
+PUBLISHED = {"upsampling": [], "bottleneck": ["published_test_mse"]}
 
 
-def made_up() -> comparison.Metrics:
-    metrics: comparison.Metrics = {}
-    for position, name in enumerate(STUDY.variants):
-        published = STUDY.published.get(name)
-        metrics[name] = {
-            "device": "cpu",
-            "latent_dim": 32,
-            "num_parameters": {"encoder": 1, "decoder": 2, "total": 3},
-            "num_macs": {"encoder": 10, "decoder": 20, "total": 30},
-            "test_mse": 0.9 * published.test_mse if published else 0.01 + position / 1000,
-            "test_bce": published.test_bce if published and published.test_bce else 0.2,
-            "test_ssim": 0.9,
-            "svm_rbf_accuracy": 0.98,
-        }
+def metrics_of(name: str, seed: int, recipe: str) -> results.Metrics:
+    published, position = STUDY.published.get(name), list(STUDY.variants).index(name)
+    factor = {"fast": 0.9, "published": 1.0}[recipe] * (1 + 0.01 * seed)
+    return {
+        "device": "cpu",
+        "latent_dim": 32,
+        "num_parameters": {"encoder": 1, "decoder": 2, "total": 3},
+        "num_macs": {"encoder": 10, "decoder": 20, "total": 30},
+        "test_mse": factor * (published.test_mse if published else 0.01 + position / 1000),
+        "test_bce": published.test_bce if published and published.test_bce else 0.2,
+        "test_ssim": 0.9,
+        "svm_rbf_accuracy": 0.98,
+        "knn_accuracy": 0.97,
+        "denoising": {"0.1": {"gain_db": 1.0 + seed, "psnr": 20.0}, "0.2": {"gain_db": 3.0, "psnr": 19.0}},
+    }
+
+
+def made_up(seeds: tuple[int, ...] = (0,), recipes: tuple[str, ...] = ("fast",)) -> results.Results:
+    runs = [
+        results.Result(Run(name, recipe, seed), metrics_of(name, seed, recipe), pd.DataFrame())
+        for recipe in recipes
+        for name in STUDY.variants
+        for seed in seeds
+    ]
+    baselines: dict[str, results.Metrics] = {}
     for name, baseline in STUDY.baselines.items():
         size = baseline.num_components
-        metrics[name] = {"latent_dim": size or 784, "svm_rbf_accuracy": 0.97}
+        baselines[name] = {"latent_dim": size or 784, "svm_rbf_accuracy": 0.97}
         if size:
-            metrics[name]["test_mse"] = PCA_MSE[size]
-    return metrics
+            baselines[name]["test_mse"] = 0.06 / size**0.5
+    return results.Results(runs, baselines, [])
 
 
 def test_leaderboard():
@@ -40,22 +52,45 @@ def test_leaderboard():
     assert baseline["mse_ratio"] == pytest.approx(0.9)
     assert baseline["bce_ratio"] == pytest.approx(1)
     assert baseline["num_parameters"] == 3
+    assert baseline["num_seeds"] == 1
+    assert pd.isna(baseline["test_mse_sd"])
     assert pd.isna(table.set_index("row").loc["mlp_2", "mse_ratio"])
     assert table.iloc[-1]["row"] == "raw_pixels"  # it reconstructs nothing
 
 
-def test_rows_that_params_does_not_name_are_left_out():
-    metrics = made_up() | {"former": made_up()["cae_baseline"]}
-    assert "former" not in set(comparison.leaderboard(STUDY, metrics)["row"])
+def test_replicates_give_mean_and_spread_and_recipes_stand_apart():
+    table = comparison.leaderboard(STUDY, made_up((0, 1, 2), ("fast", "published"))).set_index(["row", "recipe"])
+    assert len(table) == 2 * len(STUDY.variants) + len(STUDY.baselines)
+    mse = STUDY.published["cae_baseline"].test_mse
+    for recipe, factor in (("fast", 0.9), ("published", 1.0)):
+        line = table.loc[("cae_baseline", recipe)]
+        assert line["num_seeds"] == 3
+        assert line["test_mse"] == pytest.approx(factor * mse * 1.01)
+        assert line["test_mse_sd"] == pytest.approx(factor * mse * 0.01)
+        assert line["num_parameters"] == 3
+        assert line["device"] == "cpu"
+    compared = comparison.comparison(STUDY, made_up((0, 1), ("fast", "published")), "filters")
+    assert compared["recipe"].tolist() == ["fast"] * 3 + ["published"] * 3
+    assert compared["mse_to_first"].iloc[[0, 3]].tolist() == [1, 1]
+
+
+def test_analysis_is_a_long_table_of_means_and_spreads():
+    table = comparison.analysis(made_up((0, 1)), "denoising")
+    assert list(table.columns) == ["row", "recipe", "name", "num_seeds", "mean", "sd"]
+    line = table[(table["row"] == "mlp_8") & (table["name"] == "0.1/gain_db")].iloc[0]
+    assert (line["num_seeds"], line["mean"]) == (2, 1.5)
+    assert line["sd"] == pytest.approx(0.5**0.5)
+    assert len(table) == 4 * len(STUDY.variants)
+    assert comparison.analysis(made_up(), "nothing").empty
 
 
 def test_summary_counts_a_row_only_when_all_its_figures_are_met():
-    metrics = made_up()
-    met = comparison.summary(comparison.leaderboard(STUDY, metrics))
-    assert (met["num_rows"], met["num_rows_with_published_figure"]) == (25, 17)
+    found = made_up()
+    met = comparison.summary(comparison.leaderboard(STUDY, found))["fast"]
+    assert (met["num_rows"], met["num_rows_with_published_figure"]) == (32, 17)
     assert met["num_rows_at_or_better_than_published"] == 17
-    metrics["cae_baseline"]["test_bce"] *= 1.001
-    missed = comparison.summary(comparison.leaderboard(STUDY, metrics))
+    found.of("cae_baseline", "fast")[0].metrics["test_bce"] *= 1.001
+    missed = comparison.summary(comparison.leaderboard(STUDY, found))["fast"]
     assert missed["num_rows_at_or_better_than_published"] == 16
     assert missed["worst_bce_ratio"] == pytest.approx(1.001)
 
@@ -69,13 +104,14 @@ def test_summary_counts_a_row_only_when_all_its_figures_are_met():
         ("depth", ["channels", "kernel_sizes"]),
         ("activation", ["negative_slope"]),
         ("upsampling", ["upsampling"]),
+        ("bottleneck", []),
     ],
 )
 def test_a_comparison_shows_what_differs(experiment, varied):
     table = comparison.comparison(STUDY, made_up(), experiment)
     assert list(table["row"]) == STUDY.experiments[experiment].rows
-    published = [] if experiment == "upsampling" else ["published_test_mse", "published_test_bce"]
-    assert list(table.columns) == ["row", *varied, *comparison.COMPARISON, *published]
+    published = PUBLISHED.get(experiment, ["published_test_mse", "published_test_bce"])
+    assert list(table.columns) == ["row", "recipe", *varied, *comparison.COMPARISON, *published]
     assert table["mse_to_first"].iloc[0] == 1
 
 

@@ -5,9 +5,8 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.svm import SVC
 
-from latentlab.evaluation import pca, probes, reconstruction
+from latentlab.evaluation import pca, reconstruction
 
 
 def images(count: int, seed: int = 0) -> torch.Tensor:
@@ -77,37 +76,6 @@ def test_mse_per_digit():
 
 def test_first_of_each_digit():
     assert reconstruction.first_of_each_digit(torch.tensor([7, 2, 2, 0, 7])).tolist() == [3, 1, 0]
-
-
-def codes(count: int, seed: int, spread: float = 0.5) -> tuple[np.ndarray, np.ndarray]:
-    random = np.random.default_rng(seed)
-    digits = np.arange(count) % 10
-    centres = np.random.default_rng(0).normal(size=(10, 4))
-    return (centres[digits] + spread * random.normal(size=(count, 4))).astype(np.float32), digits
-
-
-def test_probes():
-    (train, train_digits), (test, test_digits) = codes(500, 1), codes(300, 2)
-    predictions = probes.svm_rbf_predictions(train, train_digits, test)
-    by_hand = SVC(C=10, kernel="rbf", gamma=1 / (4 * train.var())).fit(train, train_digits).predict(test)
-    assert np.array_equal(predictions, by_hand)
-    linear = probes.svm_linear_predictions(train, train_digits, test)
-    assert (linear == test_digits).mean() > 0.5
-    assert (probes.svm_linear_predictions(100 * train, train_digits, 100 * test) == linear).mean() > 0.99
-
-
-def test_a_collapsed_code_is_worth_a_guess():
-    digits = np.arange(100) % 10
-    flat = np.zeros((100, 2), np.float32)
-    for predictions in (probes.svm_rbf_predictions(flat, digits, flat), probes.svm_linear_predictions(flat, digits, flat)):
-        assert (predictions == digits).mean() == pytest.approx(0.1)
-
-
-def test_confusion():
-    counts = probes.confusion(np.array([0, 0, 3, 9]), np.array([0, 8, 3, 9]))
-    assert len(counts) == 100
-    nonzero = {(each["actual"], each["predicted"]): each["count"] for each in counts if each["count"]}
-    assert nonzero == {(0, 0): 1, (0, 8): 1, (3, 3): 1, (9, 9): 1}
 
 
 def test_pca_against_the_singular_value_decomposition():

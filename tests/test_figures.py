@@ -7,7 +7,9 @@ import pandas as pd
 import pytest
 
 from conftest import STUDY
-from latentlab import comparison, figures
+from latentlab import comparison
+from latentlab.figures import study as figures
+from latentlab.figures import style
 from latentlab.styles import SHAPES, styles
 from test_comparison import made_up
 
@@ -20,8 +22,8 @@ def table() -> pd.DataFrame:
 def test_every_row_has_a_style_of_its_own():
     drawn = styles(STUDY)
     assert list(drawn) == list(STUDY.variants)
-    assert len(set(drawn.values())) == 25
-    assert set(figures.MARKERS) == set(SHAPES)
+    assert len(set(drawn.values())) == 32
+    assert set(style.MARKERS) == set(SHAPES)
     for experiment in STUDY.experiments.values():
         assert len({drawn[name].colour for name in experiment.rows}) == len(experiment.rows)
 
@@ -52,7 +54,7 @@ def test_loss_curves(experiment, tmp_path):
     assert all(axes.get_xlabel() and axes.get_ylabel() for axes in figure.axes)
     digests = set()
     for _ in range(2):
-        figures.save(figures.loss_curves(STUDY, experiment, curves), tmp_path / "figure.png")
+        style.save(figures.loss_curves(STUDY, experiment, curves), tmp_path / "figure.png")
         digests.add(hashlib.sha256((tmp_path / "figure.png").read_bytes()).hexdigest())
     assert len(digests) == 1
 
@@ -71,7 +73,7 @@ def test_scatters_show_every_row(draw, table):
 
 def test_bars(table):
     (axes,) = figures.parameter_bars(STUDY, table).axes
-    assert [bar.get_width() for bar in axes.patches] == [3] * 25
+    assert [bar.get_width() for bar in axes.patches] == [3] * 32
     (axes,) = figures.published_bars(STUDY, table).axes
     assert [bar.get_width() for bar in axes.patches] == pytest.approx([0.9] * 17)
 

@@ -51,7 +51,7 @@ def test_muon_scales_tall_matrices():
 @pytest.mark.parametrize("recipe", ["fast", "published"])
 def test_every_parameter_has_one_optimiser(recipe):
     model = models.build(STUDY.row("cae_batch_norm"), 0)
-    made = optim.optimizers(model, STUDY.recipes[recipe]["cae"].optimizer)
+    made = optim.optimizers(model, STUDY.training[recipe]["cae"].optimizer)
     owned = [parameter for optimiser in made for group in optimiser.param_groups for parameter in group["params"]]
     assert len(owned) == len({id(parameter) for parameter in owned}) == len(list(model.parameters()))
     if recipe == "fast":

@@ -32,17 +32,17 @@ def changed(keys: str, value: object) -> dict:
 
 
 def test_the_study_as_committed(study):
-    assert study.recipe == "fast"
-    assert study.seed == 0
+    assert study.recipes == ["fast"]
+    assert study.seeds == [0]
     assert (study.split.train, study.split.validation, study.split.test) == (55_000, 5_000, 10_000)
-    assert len(study.variants) == 25
+    assert len(study.variants) == 32
     assert {row.source for row in study.variants.values()} == set("ABCDE")
     in_experiments = {name for experiment in study.experiments.values() for name in experiment.rows}
     assert in_experiments == set(study.variants)
 
 
 def test_published_training_of_the_sources(study):
-    published = study.recipes["published"]
+    published = study.training["published"]
     epochs_and_batches = {
         name: (published[row.training].epochs, published[row.training].batch_size) for name, row in study.variants.items()
     }
@@ -61,19 +61,29 @@ def test_published_training_of_the_sources(study):
 @pytest.mark.parametrize(
     ("keys", "value", "words"),
     [
-        ("recipe", "slow", ["recipe", "'fast' or 'published'", "'slow'"]),
+        ("recipes", ["slow"], ["recipes", "'fast' or 'published'", "'slow'"]),
+        ("recipes", ["fast", "fast"], ["recipes", "twice"]),
+        ("recipes", [], ["recipes", "at least 1 item"]),
         ("device", "tpu", ["device", "'auto', 'cpu', 'cuda' or 'mps'"]),
-        ("seed", -1, ["seed", "greater than or equal to 0"]),
-        ("seed", ..., ["seed", "Field required"]),
+        ("seeds", [-1], ["seeds", "greater than or equal to 0"]),
+        ("seeds", 0, ["seeds", "valid list"]),
+        ("seeds", [0, 1, 0], ["seeds", "twice"]),
+        ("seeds", ..., ["seeds", "Field required"]),
         ("sede", 1, ["sede", "unknown key"]),
-        ("recipes.fast.cae.optimizer.lr", "1e-3", ["recipes.fast.cae.optimizer.lr", "1.0e-3"]),
-        ("recipes.fast.cae.optimizer.name", "sgd", ["recipes.fast.cae.optimizer", "'adam', 'muon'"]),
-        ("recipes.fast.cae.schedule.warmup_fraction", 1.5, ["warmup_fraction", "less than 1"]),
-        ("recipes.fast.cae", ..., ["variants.cae_baseline.training", "'cae'", "recipes.fast", "choose from"]),
+        ("training.fast.cae.optimizer.lr", "1e-3", ["training.fast.cae.optimizer.lr", "1.0e-3"]),
+        ("training.fast.cae.optimizer.name", "sgd", ["training.fast.cae.optimizer", "'adam', 'muon'"]),
+        ("training.fast.cae.schedule.warmup_fraction", 1.5, ["warmup_fraction", "less than 1"]),
+        ("training.fast.cae", ..., ["variants.cae_baseline.training", "'cae'", "training.fast", "choose from"]),
+        ("analyses.interpolation.second", 10_000, ["analyses.interpolation.second", "10000", "split.test"]),
+        ("analyses.denoising.sigmas", [0.0], ["analyses.denoising.sigmas", "greater than 0"]),
+        ("analyses.compression.bits", [], ["analyses.compression.bits", "at least 1 item"]),
         ("split.validation", 6000, ["split", "61000", "60000"]),
         ("split.test", 10001, ["split", "10001", "10000"]),
         ("variants.cae_baseline.source", "Z", ["variants.cae_baseline.source", "'Z'", "A, B, C, D, E"]),
         ("variants.mlp_8.training", "mlp_9", ["variants.mlp_8.training", "'mlp_9'", "mlp_8"]),
+        ("variants.mlp_8.input_noise", [0.5, 0.1], ["variants.mlp_8", "input_noise", "above the second"]),
+        ("variants.mlp_8.input_noise", [0.5], ["variants.mlp_8.input_noise", "at least 2 items"]),
+        ("variants.mlp_8.input_noise", ..., ["variants.mlp_8.input_noise", "Field required"]),
         ("variants.mlp_8.input_size", 29, ["variants.mlp_8.input_size", "less than or equal to 28"]),
         ("experiments.depth.rows", ["cae_depth_2", "cae_depth_3"], ["experiments.depth.rows", "'cae_depth_3'"]),
         ("published.cae_depth_3", {"test_mse": 0.1}, ["published.cae_depth_3", "no such row"]),

@@ -18,6 +18,12 @@ from conftest import ROOT
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
 ROWS = ["cae_tradeoff", "mlp_8", "vae_2"]
+RUNS = [f"{row}-fast-0" for row in ROWS]
+TABLES = {"compare", "claims", "plot", "report"}
+
+
+def stages_of(*runs: str) -> set[str]:
+    return {f"{stage}@{run}" for stage in ("train", "evaluate", "probe") for run in runs}
 
 
 class Project:
@@ -70,8 +76,10 @@ class Project:
 
     def tracked(self, *rows: str) -> dict[str, bytes]:
         """The bytes of all outputs of rows."""
-        folders = [self.folder / kind / row for kind in ("models", "results") for row in rows]
-        return {str(path): path.read_bytes() for folder in folders for path in sorted(folder.iterdir())}
+        folders = [self.folder / kind / "fast" / row for kind in ("models", "results/runs") for row in rows]
+        return {
+            str(path): path.read_bytes() for folder in folders for path in sorted(folder.rglob("*.*")) if path.is_file()
+        }
 
 
 @pytest.fixture(scope="module")
@@ -99,72 +107,108 @@ def project(tmp_path_factory: pytest.TempPathFactory, mnist_gz_folder: Path) -> 
     content["experiments"] = {"all": {"title": "All", "rows": ROWS}}
     content["baselines"] = {name: content["baselines"][name] for name in ("pca_8", "raw_pixels")}
     content["split"] |= {"train": 400, "validation": 100, "test": 200}
-    for training in content["recipes"]["fast"].values():
+    content["analyses"]["interpolation"] |= {"first": 12, "second": 34, "num_pairs": 10}
+    content["analyses"]["latent_space"] |= {"num_large": 150}
+    content["analyses"]["generation"] |= {"num_samples": 100, "num_fitted": 300}
+    content["analyses"]["codecs"] |= {"num_images": 10}
+    for training in content["training"]["fast"].values():
         training |= {"epochs": 2, "batch_size": 64}
     project.write_params(content)
     project.run("git", "init", "--quiet")
     project.commit()
     ran = project.repro()
-    assert ran == {
-        "download",
-        *(f"{stage}@{row}" for stage in ("train", "evaluate") for row in ROWS),
-        "baseline@pca_8",
-        "baseline@raw_pixels",
-        "compare",
-        "plot",
-    }
+    assert ran == {"download", "plan", "baseline@pca_8", "baseline@raw_pixels", "denoiser", "codecs"} | TABLES | stages_of(
+        *RUNS
+    )
     project.commit()
     return project
 
 
 def test_outputs(project):
-    metrics = json.loads((project.folder / "results/mlp_8/metrics.json").read_text(encoding="utf-8"))
+    run = project.folder / "results/runs/fast/mlp_8/seed_0"
+    metrics, probes = (json.loads((run / name).read_text(encoding="utf-8")) for name in ("metrics.json", "probes.json"))
     for part in ("test", "validation"):
         assert all(metrics[f"{part}_{error}"] > 0 for error in ("mse", "bce", "mae", "psnr", "ssim"))
     assert list(metrics["mse_per_digit"]) == [str(digit) for digit in range(10)]
     assert metrics["num_parameters"] == {"encoder": 310864, "decoder": 311640, "total": 622504}
     assert metrics["num_macs"]["total"] == 2 * (784 * 392 + 392 * 8)
     assert (metrics["latent_dim"], metrics["compression_ratio"]) == (8, 98.0)
-    assert 0.1 < metrics["svm_linear_accuracy"] <= 1
-    assert 0.1 < metrics["svm_rbf_accuracy"] <= 1
+    assert (metrics["row"], metrics["recipe"], metrics["seed"]) == ("mlp_8", "fast", 0)
     assert metrics["device"] in ("cpu", "cuda", "mps")
-    confusion = pd.read_csv(project.folder / "results/mlp_8/confusion.csv")
+    assert list(metrics["denoising"]) == ["0.1", "0.2", "0.3", "0.4", "0.5"]
+    assert set(metrics["interpolation"]) == {"linear", "real_distance"}
+    assert {"standard_normal", "mixture"} <= set(metrics["generation"])
+    assert list(metrics["compression"]) == ["2", "3", "4", "5", "6", "7", "8"]
+    assert metrics["checkerboard"]["energy_ratio"] > 0
+    for name in ("svm_rbf", "svm_linear", "knn", "logistic"):
+        assert 0.1 < probes[f"{name}_accuracy"] <= 1
+    assert list(probes["few_labels"]["knn"]) == ["10", "100"]  # there are 500 training images
+    assert 0.1 < probes["untrained"]["knn_accuracy"] <= 1
+    assert len(probes["latent_space"]["centroid_distances"]) == 10
+    confusion = pd.read_csv(run / "confusion.csv")
     assert confusion["count"].sum() == 200
     right = confusion.loc[confusion["actual"] == confusion["predicted"], "count"].sum()
-    assert right / 200 == pytest.approx(metrics["svm_rbf_accuracy"])
-    curve = pd.read_csv(project.folder / "results/vae_2/curve.csv")
+    assert right / 200 == pytest.approx(probes["svm_rbf_accuracy"])
+    variational = run.parents[1] / "vae_2/seed_0"
+    curve = pd.read_csv(variational / "curve.csv")
     assert curve["epoch"].tolist() == [1, 2]
     assert {"train_loss", "train_kl", "validation_loss", "validation_mse"} <= set(curve.columns)
-    assert np.load(project.folder / "results/vae_2/reconstructions.npy").shape == (2, 10, 28, 28)
+    generation = json.loads((variational / "metrics.json").read_text(encoding="utf-8"))["generation"]
+    assert len(generation["kl_per_dimension"]) == 2
+    assert "mixture" not in generation
+    images = np.load(variational / "images.npz")
+    assert images["reconstructions"].shape == (2, 10, 28, 28)
+    assert images["grid"].shape == (225, 28, 28)
+    assert images["interpolation_spherical"].shape == (10, 28, 28)
+    assert np.load(variational / "embedding.npz")["codes"].shape[1] == 2
     leaderboard = pd.read_csv(project.folder / "reports/leaderboard.csv")
-    assert set(leaderboard["row"]) == {*ROWS, "pca_8", "raw_pixels"}
-    assert (project.folder / "reports/figures/loss_all.png").exists()
+    assert set(leaderboard["row"]) == {*ROWS, "pca_8", "raw_pixels", "classical"}
+    figures = {path.name for path in (project.folder / "reports/figures").glob("*.png")}
+    assert figures >= {"loss_all.png", "denoising.png", "rate_distortion.png", "tsne_150.png", "grids.png", "probes.png"}
+
+
+def test_report_and_claims(project):
+    claims = json.loads((project.folder / "results/claims.json").read_text(encoding="utf-8"))
+    assert len(claims["claims"] if isinstance(claims, dict) else claims) > 30
+    page = (project.folder / "reports/report.html").read_text(encoding="utf-8")
+    assert page.count("data:image/png;base64,") > 15
+    assert 'src="figures' not in page
+    text = (project.folder / "reports/report.md").read_text(encoding="utf-8")
+    assert all(row in text for row in ROWS)
+    for name in re.findall(r"\]\((figures/[^)]+)\)", text):
+        assert (project.folder / "reports" / name).exists()
 
 
 def test_no_times_and_no_paths_in_tracked_outputs(project):
     for path in [*(project.folder / "results").rglob("*.*"), *(project.folder / "reports").rglob("*.csv")]:
-        if path.suffix in (".json", ".csv", ".md"):
+        if path.suffix in (".json", ".csv", ".md", ".html"):
             text = path.read_text(encoding="utf-8")
             assert str(project.folder) not in text
             assert "seconds" not in text
 
 
-def test_mlflow_holds_one_complete_run_per_row(project):
+def test_mlflow_holds_one_complete_run_per_row_and_seed(project):
     runs = project.runs()
-    assert sorted(runs) == sorted(ROWS)
+    assert sorted(runs) == sorted(RUNS)
     client = mlflow.MlflowClient()
     for name, run in runs.items():
         assert run.info.status == "FINISHED"
-        metrics = json.loads((project.folder / f"results/{name}/metrics.json").read_text(encoding="utf-8"))
+        folder = project.folder / f"results/runs/fast/{name.split('-')[0]}/seed_0"
+        metrics, probes = (
+            json.loads((folder / file).read_text(encoding="utf-8")) for file in ("metrics.json", "probes.json")
+        )
         assert run.data.metrics["test/mse"] == metrics["test_mse"]
-        assert run.data.metrics["probe/svm_rbf_accuracy"] == metrics["svm_rbf_accuracy"]
-        assert run.data.tags["fingerprint"] == metrics["fingerprint"]
+        assert run.data.metrics["probe/svm_rbf_accuracy"] == probes["svm_rbf_accuracy"]
+        assert run.data.metrics["denoising/0.2.gain_db"] == metrics["denoising"]["0.2"]["gain_db"]
+        assert run.data.metrics["latent_space/knn10_accuracy"] == probes["latent_space"]["knn10_accuracy"]
+        assert run.data.tags["fingerprint"] == metrics["fingerprint"] == probes["fingerprint"]
         assert run.data.tags["dvc.stage"] == f"train@{name}"
         assert re.fullmatch(r"[0-9a-f]{40}", run.data.tags["git.commit"])
         assert run.data.tags["git.dirty"] == "false"
         assert [point.step for point in client.get_metric_history(run.info.run_id, "curve/train_loss")] == [1, 2]
         artifacts = {artifact.path for artifact in client.list_artifacts(run.info.run_id)}
-        assert artifacts >= {"checkpoint", "curve.csv", "metrics.json", "confusion.csv", "reconstructions.png"}
+        wanted = {"checkpoint", "curve.csv", "metrics.json", "probes.json", "confusion.csv", "reconstructions.png"}
+        assert artifacts >= wanted | {"denoising.png", "interpolation_linear.png", "embedding.png"}
         assert len(run.outputs.model_outputs) == 1
 
 
@@ -180,9 +224,8 @@ def test_a_second_time_all_is_up_to_date(project):
 
 def test_forced_again_gives_the_same_bytes_and_the_same_lock(project):
     before, lock = project.tracked(*ROWS), (project.folder / "dvc.lock").read_bytes()
-    for row in ROWS:
-        assert project.repro("--force", "--single-item", f"train@{row}") == {f"train@{row}"}
-        assert project.repro("--force", "--single-item", f"evaluate@{row}") == {f"evaluate@{row}"}
+    for stage in sorted(stages_of(*RUNS)):
+        assert project.repro("--force", "--single-item", stage) == {stage}
     assert project.tracked(*ROWS) == before
     assert (project.folder / "dvc.lock").read_bytes() == lock
     assert all("evaluation" in run.data.tags for run in project.runs().values())
@@ -192,7 +235,7 @@ def test_logging_can_be_replayed_into_a_new_store(project):
     (project.folder / "mlruns").rename(project.folder / "mlruns.old")
     assert project.run("latentlab", "log").count("logged from the output files") == 3
     replayed = project.runs()
-    assert sorted(replayed) == sorted(ROWS)
+    assert sorted(replayed) == sorted(RUNS)
     assert all("test/mse" in run.data.metrics for run in replayed.values())
     assert project.run("latentlab", "log").count("up to date") == 3
     subprocess.run(["rm", "-rf", str(project.folder / "mlruns")], check=True)
@@ -201,16 +244,16 @@ def test_logging_can_be_replayed_into_a_new_store(project):
 
 def test_dvc_commands_that_people_use(project):
     metrics = json.loads(project.run("dvc", "metrics", "show", "--json"))
-    assert "results/mlp_8/metrics.json" in metrics[""]["data"]
+    assert "results/runs/fast/mlp_8/seed_0/metrics.json" in metrics[""]["data"]
     assert "reports/summary.json" in metrics[""]["data"]
     project.run("dvc", "plots", "show", "--out", "page")
     page = (project.folder / "page/index.html").read_text(encoding="utf-8")
     assert all(row in page for row in ROWS)
     assert "loss_all.png" in page
     assert '<script src="http' not in page  # the charts show without the internet
-    output = project.run("dvc", "exp", "run", "--set-param", "variants.mlp_8.latent_dim=4", "evaluate@mlp_8")
-    assert "train@mlp_8" in output
-    assert "train@vae_2'" not in output.replace("Stage 'train@vae_2' didn't", "")
+    output = project.run("dvc", "exp", "run", "--set-param", "variants.mlp_8.latent_dim=4", "evaluate@mlp_8-fast-0")
+    assert "Running stage 'train@mlp_8-fast-0'" in output
+    assert "Running stage 'train@vae_2" not in output
     assert project.params()["variants"]["mlp_8"]["latent_dim"] == 4
     assert "latent_dim" in project.run("dvc", "params", "diff", "HEAD")
     assert "test_mse" in project.run("dvc", "metrics", "diff", "HEAD")
@@ -223,25 +266,41 @@ def test_changing_a_row_runs_that_row_and_what_compares_it(project):
     content = project.params()
     content["variants"]["mlp_8"]["latent_dim"] = 6
     project.write_params(content)
-    assert project.repro() == {"train@mlp_8", "evaluate@mlp_8", "compare", "plot"}
+    assert project.repro() == {"plan"} | stages_of("mlp_8-fast-0") | TABLES
 
 
-def test_adding_a_row_adds_two_stages_and_removing_it_leaves_no_trace_in_the_tables(project):
+def test_adding_a_row_adds_its_stages_and_removing_it_leaves_no_trace_in_the_tables(project):
     content = project.params()
     content["variants"]["mlp_new"] = content["variants"]["mlp_8"] | {"latent_dim": 5}
     project.write_params(content)
-    assert project.repro() == {"train@mlp_new", "evaluate@mlp_new", "compare", "plot"}
+    assert project.repro() == {"plan"} | stages_of("mlp_new-fast-0") | TABLES
     assert "mlp_new" in (project.folder / "reports/leaderboard.csv").read_text(encoding="utf-8")
     del content["variants"]["mlp_new"]
     project.write_params(content)
-    assert project.repro() == {"compare", "plot"}
+    assert project.repro() == {"plan"} | TABLES
     assert "mlp_new" not in (project.folder / "reports/leaderboard.csv").read_text(encoding="utf-8")
+
+
+def test_a_second_seed_trains_each_row_once_more_and_gives_a_spread(project):
+    content = project.params()
+    content["seeds"] = [0, 1]
+    project.write_params(content)
+    assert project.repro() == stages_of(*(f"{row}-fast-1" for row in ROWS)) | TABLES
+    table = pd.read_csv(project.folder / "reports/leaderboard.csv").set_index("row")
+    assert (table.loc[ROWS, "num_seeds"] == 2).all()
+    assert (table.loc[ROWS, "test_mse_sd"] > 0).all()
+    assert len(project.runs()) >= 2 * len(ROWS)
+    # a seed that is no longer asked for still counts, until its plan changes
+    content["seeds"] = [0]
+    project.write_params(content)
+    assert not any(stage.startswith("train") for stage in project.repro())
+    assert (pd.read_csv(project.folder / "reports/leaderboard.csv").set_index("row").loc[ROWS, "num_seeds"] == 2).all()
 
 
 def test_touching_a_family_runs_that_family_alone(project):
     with (project.folder / "src/latentlab/models/mlp.py").open("a", encoding="utf-8") as file:
         file.write("# a touch\n")
-    assert project.repro() == {"train@mlp_8", "evaluate@mlp_8", "compare", "plot"}
+    assert project.repro() == {"plan"} | stages_of("mlp_8-fast-0") | TABLES
 
 
 def test_bad_input_is_one_clear_error_before_any_work(project):

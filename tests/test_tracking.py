@@ -45,7 +45,7 @@ def outputs(folder: Path, test_mse: float | None, name: str = "mlp_2", seed: int
     description = {
         "name": name,
         "row": row.model_dump(),
-        "training": STUDY.training_of(name).model_dump(),
+        "training": STUDY.training_of(name, "fast").model_dump(),
         "recipe": "fast",
         "seed": seed,
         "split": STUDY.split.model_dump(),
@@ -100,7 +100,7 @@ def test_a_run_holds_training_and_evaluation(tmp_path):
     (run,) = everything(experiment_id)
     assert run.info.run_id == run_id
     assert run.info.status == "FINISHED"
-    assert run.info.run_name == "mlp_2"
+    assert run.info.run_name == "mlp_2-fast-0"
     assert history(run_id, "curve/train_loss") == [(1, 0.3), (2, 0.2)]
     assert history(run_id, "speed/images_per_second") == [(1, 100.0), (2, 110.0)]
     assert history(run_id, "test/mse") == [(0, 0.03)]

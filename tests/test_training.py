@@ -37,7 +37,7 @@ def trained(name: str, how: params.Training, seed: int = 0, count: int = 40) -> 
     row = STUDY.row(name)
     model = models.build(row, seed)
     pairs = [(data.degrade(part, row.input_size), part) for part in (images(count), images(20, 1))]
-    return model, list(training.fit(model, *pairs, how, seed, Counter()))
+    return model, list(training.fit(model, *pairs, how, row.input_noise, seed, Counter()))
 
 
 def test_against_a_plain_loop():
@@ -67,7 +67,7 @@ def test_against_a_plain_loop():
 
 @pytest.mark.parametrize("name", ["cae_batch_norm", "mlp_8", "conv_ae", "vae_2", "compress_bilinear", "superres_64"])
 def test_twice_the_same_is_the_same_to_the_bit(name):
-    how = STUDY.recipes["fast"][STUDY.row(name).training].model_copy(update={"epochs": 2, "batch_size": 16})
+    how = STUDY.training_of(name, "fast").model_copy(update={"epochs": 2, "batch_size": 16})
     devices.make_deterministic()
     first, records = trained(name, how)
     torch.rand(7)  # the global random state must not matter
@@ -84,7 +84,7 @@ def test_twice_the_same_is_the_same_to_the_bit(name):
 def test_every_image_is_counted_also_in_an_incomplete_batch():
     row, counter = STUDY.row("mlp_2"), Counter()
     x = images(37)
-    list(training.fit(models.build(row, 0), (x, x), (x, x), settings(epochs=3), 0, counter))
+    list(training.fit(models.build(row, 0), (x, x), (x, x), settings(epochs=3), None, 0, counter))
     assert counter.seen == 3 * 37
 
 
@@ -117,7 +117,7 @@ def test_a_loss_that_is_not_finite_stops_the_training():
     row = STUDY.row("mlp_2")
     x = torch.full((16, 1, 28, 28), math.nan)
     with pytest.raises(training.TrainingError, match="nan in epoch 1"):
-        list(training.fit(models.build(row, 0), (x, x), (x, x), settings(), 0, Counter()))
+        list(training.fit(models.build(row, 0), (x, x), (x, x), settings(), None, 0, Counter()))
 
 
 def test_device():
@@ -135,3 +135,26 @@ def test_the_checkpoint_is_the_same_to_the_byte(tmp_path):
         checkpoint.save(model, description, tmp_path / name / "model.safetensors")
     assert (tmp_path / "a/model.safetensors").read_bytes() == (tmp_path / "b/model.safetensors").read_bytes()
     assert checkpoint.load_description(tmp_path / "a/model.safetensors") == description
+
+
+def test_a_row_that_denoises_is_fed_noise_and_compared_with_the_clean_image():
+    row, x = STUDY.row("mlp_32_denoise"), images(64)
+    seen: list[tuple[torch.Tensor, torch.Tensor]] = []
+    model = models.build(row, 0)
+    plain_loss = type(model).loss
+
+    def watched(inputs, target, generator):
+        seen.append((inputs.clone(), target.clone()))
+        return plain_loss(model, inputs, target, generator)
+
+    model.loss = watched
+    list(training.fit(model, (x, x), (x, x), settings(batch_size=64, epochs=2), row.input_noise, 0, Counter()))
+    (first, first_target), (validation, _), (second, second_target), _ = seen
+    order = torch.Generator().manual_seed(0)
+    for inputs, target in ((first, first_target), (second, second_target)):
+        assert torch.equal(target, x[torch.randperm(64, generator=order)])
+        assert 0 <= inputs.min() < inputs.max() <= 1
+        spread = (inputs - target).square().mean(dim=(1, 2, 3)).sqrt()
+        assert spread.min() < 0.1 < 0.3 < spread.max() < 0.5  # sigma differs from image to image, up to 0.5
+    assert not torch.equal(first.sort(dim=0).values, second.sort(dim=0).values)  # and is drawn anew
+    assert torch.equal(validation, x)  # what comes as validation inputs is taken as it is

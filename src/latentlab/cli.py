@@ -1,28 +1,125 @@
 """The command line for people."""
 
 import argparse
+import io
+import os
 import sys
+from collections.abc import Sequence
+from functools import partial
+from typing import Any, NoReturn
 
-from latentlab import stages
+from latentlab import options
+
+GROUPS = {
+    "With an image in your hand": ("reconstruct", "denoise", "interpolate", "sample", "encode", "decode", "embed"),
+    "With the study": ("log",),
+}
+
+ROW_HELP = """\
+ROW is a row of params.yaml: `cae_baseline`, its first recipe and seed that is trained, or `cae_baseline-published` or
+`cae_baseline-published-0`. Or a checkpoint file, also outside of the project: `model.safetensors`. Or a model in MLflow:
+`models:/NAME/1`, `models:/NAME@ALIAS`, `runs:/RUN_ID/model`."""
+
+EXAMPLES = """\
+Examples:
+  latentlab reconstruct cae_baseline --index 12 --output nine.png
+  latentlab reconstruct mlp_8 --image my_digit.jpg --output mine.png
+  latentlab denoise cae_baseline_denoise --index 12 --sigma 0.3 --output clean.png
+  latentlab interpolate vae_2 --first 12 --second 3456 --spherical --output strip.png
+  latentlab sample vae_16 --num 10 --seed 0 --output samples.png
+  latentlab encode mlp_8 --image my_digit.jpg --output codes.npz
+  latentlab decode mlp_8 --codes codes.npz --output decoded.png
+  latentlab embed cae_latent_2 --num 1000 --output map.png"""
 
 
-def main() -> None:
-    """Entry point of `latentlab`."""
-    parser = argparse.ArgumentParser(prog="latentlab", description="How small can the code of an autoencoder be?")
-    commands = parser.add_subparsers(dest="command", required=True)
-    log = commands.add_parser(
+class _Parser(argparse.ArgumentParser):
+    """A parser whose errors are one line."""
+
+    def error(self, message: str) -> NoReturn:
+        _fail(f"{message} ({self.prog} --help)")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Entry point of `latentlab`.
+
+    Args:
+        arguments: Those of the command line if None.
+    """
+    parser = _parser()
+    given = vars(parser.parse_args(arguments))
+    command = given.pop("command")
+    if command is None:
+        parser.print_help()
+        return
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # file names may hold what the terminal has no letters for
+    # behind --help, which needs none of it
+    from latentlab import stages
+
+    if command == "log":
+        stages.start(_log, given["rows"])
+    else:
+        stages.start(partial(_apply, command, given), [])
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="latentlab",
+        usage="latentlab COMMAND ...",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", help=argparse.SUPPRESS, prog="latentlab")
+    helps = {}
+
+    def command(name: str, summary: str, description: str) -> argparse.ArgumentParser:
+        helps[name] = summary
+        return commands.add_parser(
+            name,
+            usage=f"latentlab {name} {'[ROW ...]' if name == 'log' else 'ROW [options]'}",
+            description=f"{description}\n\n{ROW_HELP}" if name != "log" else description,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+
+    options.add_image_commands(command)
+    log = command(
         "log",
-        help="log rows to MLflow from their output files",
-        description="Makes sure that MLflow holds one complete run for each row, from the files that the stages left. "
+        "log rows to MLflow from their output files",
+        "Makes sure that MLflow holds one complete run for each row, from the files that the stages left.\n"
         "Needed where DVC took outputs from its cache, or for a new store; doing it again changes nothing.",
     )
     log.add_argument("rows", nargs="*", metavar="ROW", help="rows of params.yaml; all of them when none is given")
-    arguments = parser.parse_args()
-    stages.start(_log, arguments.rows)
+    overview = "How small can the code of an autoencoder be, and what does it cost?\n"
+    for title, names in GROUPS.items():
+        overview += f"\n{title}:\n" + "".join(f"  {name:<13}{helps[name]}\n" for name in names)
+    parser.description = f"{overview}\n`latentlab COMMAND --help` says more of each.\n\n{ROW_HELP}"
+    parser.epilog = EXAMPLES
+    return parser
+
+
+def _apply(command: str, given: dict[str, Any]) -> None:
+    from latentlab import apply
+    from latentlab.errors import UserError
+    from latentlab.params import ParamsError
+
+    try:
+        getattr(apply, command)(**given)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # whoever read the output has gone; Python would complain of it once more at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except (UserError, ParamsError, OSError) as error:
+        _fail("; ".join(str(error).splitlines()))
+
+
+def _fail(message: str) -> NoReturn:
+    print(f"error: {message}", file=sys.stderr)
+    sys.exit(2)
 
 
 def _log(*rows: str) -> None:
-    from latentlab import layout
+    from latentlab import layout, stages
     from latentlab.stages.log import outputs
     from latentlab.tracking.runs import log_row
     from latentlab.tracking.store import open_store
@@ -31,8 +128,14 @@ def _log(*rows: str) -> None:
     for name in rows:
         study.row(name)
     experiment_id = open_store(layout.project_root())
-    for name in rows or study.variants:
-        if layout.checkpoint(name).exists() and layout.curve(name).exists():
-            print(f"{name}: {log_row(experiment_id, outputs(study, name))}")
+    asked = [
+        layout.Run(name, recipe, seed)
+        for name in rows or study.variants
+        for recipe in study.recipes
+        for seed in study.seeds
+    ]
+    for run in asked:
+        if run.checkpoint.exists() and run.curve.exists():
+            print(f"{run}: {log_row(experiment_id, outputs(study, run))}")
         else:
-            print(f"{name}: not trained yet: dvc repro evaluate@{name}", file=sys.stderr)
+            print(f"{run}: not trained yet: dvc repro train@{run}", file=sys.stderr)

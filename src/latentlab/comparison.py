@@ -1,90 +1,161 @@
-"""From the metrics of all rows to tables: the leaderboard, and one comparison per experiment of the sources."""
+"""From the results of all runs to tables: the leaderboard, one comparison per experiment, one table per analysis."""
 
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pandas as pd
 
 from latentlab.params import Params, Published
-
-Metrics = dict[str, dict[str, Any]]
+from latentlab.results import Metrics, Result, Results
 
 # of each table, in this order
 LEADERBOARD = [
-    "row", "source", "code_size", "num_parameters", "num_macs", "test_mse", "test_bce", "test_ssim", "svm_rbf_accuracy",
+    "row", "recipe", "num_seeds", "source", "code_size", "num_parameters", "num_macs", "test_mse", "test_mse_sd",
+    "test_bce", "test_ssim", "svm_rbf_accuracy", "svm_rbf_accuracy_sd", "knn_accuracy", "logistic_accuracy",
     "published_mse", "mse_ratio", "published_bce", "bce_ratio", "device",
 ]  # fmt: skip
 COMPARISON = [
-    "code_size", "num_parameters", "num_macs", "test_mse", "test_bce", "test_mae", "test_psnr", "test_ssim",
+    "code_size", "num_parameters", "num_macs", "test_mse", "test_mse_sd", "test_bce", "test_mae", "test_psnr", "test_ssim",
     "svm_rbf_accuracy", "svm_linear_accuracy", "mse_to_first",
 ]  # fmt: skip
 
 
-def leaderboard(study: Params, metrics: Metrics) -> pd.DataFrame:
-    """All rows and baselines, smallest test MSE first.
+def leaderboard(study: Params, results: Results) -> pd.DataFrame:
+    """All rows under all recipes that they have been run with, and the baselines; smallest test MSE first.
 
     Args:
-        study: The parameters; rows that it does not name are left out.
-        metrics: Content of metrics.json by row and baseline.
+        study: The parameters.
+        results: Of the workspace.
 
     Returns:
-        One line per row: `code_size` numbers in the code; `num_parameters` and `num_macs` (per image) of encoder and
+        One line per row and recipe. Numbers are means over `num_seeds` replicates; `_sd` is their standard deviation
+        (n - 1), empty for one. `code_size` numbers in the code; `num_parameters` and `num_macs` (per image) of encoder and
         decoder together; errors on the test images, defined in `latentlab.evaluation.reconstruction`; `published_mse` and
         `published_bce` of the source, `mse_ratio` and `bce_ratio` ours over the source's (1 or less: as good or better);
         `device`, which trained it. Empty where there is none.
     """
     lines = []
-    for name in (*study.variants, *study.baselines):
-        row, published = study.variants.get(name), study.published.get(name)
-        line = _flat(metrics[name]) | {"row": name, "source": row.source if row else "baseline"}
-        for error in ("mse", "bce"):
-            figure = getattr(published, f"test_{error}", None)
-            if figure is not None:
-                line |= {f"published_{error}": figure, f"{error}_ratio": line[f"test_{error}"] / figure}
-        lines.append(line)
+    for recipe in results.recipes:
+        for name, row in study.variants.items():
+            replicates = results.of(name, recipe)
+            if not replicates:
+                continue
+            line = _means(replicates) | {"row": name, "recipe": recipe, "source": row.source}
+            published = study.published.get(name)
+            for error in ("mse", "bce"):
+                figure = getattr(published, f"test_{error}", None)
+                if figure is not None:
+                    line |= {f"published_{error}": figure, f"{error}_ratio": line[f"test_{error}"] / figure}
+            lines.append(line)
+    for name, metrics in results.baselines.items():
+        lines.append(_flat(metrics) | {"row": name, "source": "baseline"})
     table = pd.DataFrame(lines).reindex(columns=LEADERBOARD)
-    return table.sort_values(["test_mse", "row"], kind="stable").reset_index(drop=True)
+    return table.sort_values(["test_mse", "row", "recipe"], kind="stable").reset_index(drop=True)
 
 
-def comparison(study: Params, metrics: Metrics, experiment: str) -> pd.DataFrame:
+def comparison(study: Params, results: Results, experiment: str) -> pd.DataFrame:
     """The rows of one experiment: what differs between them, and what that does.
 
     Returns:
-        One line per row in the experiment's order: its name, the keys in which the rows differ, the columns of the
-        leaderboard and more errors, `mse_to_first`, test MSE over that of the first row, and the figures that the source
-        publishes for any of the rows.
+        One line per recipe and row, in the experiment's order: the keys in which the rows differ, the columns of the
+        leaderboard and more errors, `mse_to_first`, test MSE over that of the first row under the same recipe, and the
+        figures that the source publishes for any of the rows.
     """
     names = study.experiments[experiment].rows
     rows = [study.variants[name].model_dump() for name in names]
-    keys = list(dict.fromkeys(key for row in rows for key in row if key != "training"))
+    keys = list(dict.fromkeys(key for row in rows for key in row if key not in ("training", "source")))
     varied = [key for key in keys if key != "latent_dim" and any(row.get(key) != rows[0].get(key) for row in rows)]
     lines = []
-    for name, row in zip(names, rows, strict=True):
-        line = {"row": name} | {key: row.get(key) for key in varied} | _flat(metrics[name])
-        line["mse_to_first"] = line["test_mse"] / metrics[names[0]]["test_mse"]
-        figures = study.published[name].model_dump() if name in study.published else {}
-        lines.append(line | {f"published_{key}": figure for key, figure in figures.items()})
+    for recipe in results.recipes:
+        first: float | None = None
+        for name, row in zip(names, rows, strict=True):
+            replicates = results.of(name, recipe)
+            if not replicates:
+                continue
+            line: dict[str, Any] = {"row": name, "recipe": recipe, **{key: row.get(key) for key in varied}}
+            line |= _means(replicates)
+            first = first or line["test_mse"]
+            line["mse_to_first"] = line["test_mse"] / first
+            figures = study.published[name].model_dump() if name in study.published else {}
+            lines.append(line | {f"published_{key}": figure for key, figure in figures.items()})
     published = [f"published_{key}" for key in Published.model_fields]
-    table = pd.DataFrame(lines).reindex(columns=["row", *varied, *COMPARISON, *published])
+    table = pd.DataFrame(lines).reindex(columns=["row", "recipe", *varied, *COMPARISON, *published])
     return table.drop(columns=[column for column in published if table[column].isna().all()])
 
 
-def summary(table: pd.DataFrame) -> dict[str, Any]:
-    """The leaderboard in a few numbers: rows, rows with a published figure, and how many of those are met or beaten.
+def analysis(results: Results, section: str) -> pd.DataFrame:
+    """One analysis of all runs and baselines, long: one line per row, recipe and number.
+
+    Args:
+        results: Of the workspace.
+        section: A key of metrics.json or probes.json whose value is a dictionary, nested or not.
+
+    Returns:
+        `row`, `recipe` (empty for a baseline), `name` of the number (the keys that lead to it, joined by "/"), `mean` over
+        `num_seeds` replicates, and `sd`, their standard deviation (n - 1).
+    """
+    lines = []
+    for recipe, name, replicates in _groups(results):
+        found: dict[str, list[float]] = {}
+        for metrics in replicates:
+            for key, value in numbers(metrics.get(section, {})):
+                found.setdefault(key, []).append(value)
+        for key, values in found.items():
+            column = pd.Series(values)
+            lines.append((name, recipe, key, len(values), column.mean(), column.std(ddof=1)))
+    return pd.DataFrame(lines, columns=["row", "recipe", "name", "num_seeds", "mean", "sd"])
+
+
+def numbers(nested: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, float]]:
+    """Numbers of a nested dictionary by the path that leads to them; lists are left out."""
+    for key, value in nested.items():
+        if isinstance(value, dict):
+            yield from numbers(value, f"{prefix}{key}/")
+        elif isinstance(value, (int, float)):
+            yield f"{prefix}{key}", float(value)
+
+
+def summary(table: pd.DataFrame) -> dict[str, dict[str, Any]]:
+    """The leaderboard in a few numbers, by recipe: rows, rows with a published figure, and how many of those are met.
 
     A row meets its published figures when none of its ratios is above 1.
     """
-    rows = table[table["source"] != "baseline"]
-    judged = rows.dropna(subset=["mse_ratio", "bce_ratio"], how="all")
-    met = (judged[["mse_ratio", "bce_ratio"]].fillna(0) <= 1).all(axis=1)
-    return {
-        "num_rows": len(rows),
-        "num_rows_with_published_figure": len(judged),
-        "num_rows_at_or_better_than_published": int(met.sum()),
-        "worst_mse_ratio": float(judged["mse_ratio"].max()),
-        "worst_bce_ratio": float(judged["bce_ratio"].max()),
-        "smallest_test_mse": float(rows["test_mse"].min()),
-        "largest_svm_rbf_accuracy": float(rows["svm_rbf_accuracy"].max()),
+    made = {}
+    for recipe, rows in table[table["source"] != "baseline"].groupby("recipe"):
+        judged = rows.dropna(subset=["mse_ratio", "bce_ratio"], how="all")
+        met = (judged[["mse_ratio", "bce_ratio"]].fillna(0) <= 1).all(axis=1)
+        made[str(recipe)] = {
+            "num_rows": len(rows),
+            "num_rows_with_published_figure": len(judged),
+            "num_rows_at_or_better_than_published": int(met.sum()),
+            "worst_mse_ratio": float(judged["mse_ratio"].max()),
+            "worst_bce_ratio": float(judged["bce_ratio"].max()),
+            "smallest_test_mse": float(rows["test_mse"].min()),
+            "largest_svm_rbf_accuracy": float(rows["svm_rbf_accuracy"].max()),
+        }
+    return made
+
+
+def _groups(results: Results) -> Iterator[tuple[str, str, list[Metrics]]]:
+    """Recipe, row and metrics of its replicates; then the baselines."""
+    for recipe in results.recipes:
+        names = dict.fromkeys(result.run.row for result in results.runs if result.run.recipe == recipe)
+        for name in names:
+            yield recipe, name, [result.metrics for result in results.of(name, recipe)]
+    for name, metrics in results.baselines.items():
+        yield "", name, [metrics]
+
+
+def _means(replicates: Sequence[Result]) -> dict[str, Any]:
+    """Plain metrics of a row: means over its replicates, with `_sd`; what is no number is the first one's."""
+    table = pd.DataFrame([_flat(replicate.metrics) for replicate in replicates])
+    means = {
+        key: column.mean() if pd.api.types.is_numeric_dtype(column) else column.iloc[0] for key, column in table.items()
     }
+    for key in ("code_size", "num_parameters", "num_macs"):
+        means[key] = table[key].iloc[0]
+    spreads = {f"{key}_sd": table[key].std(ddof=1) for key in ("test_mse", "svm_rbf_accuracy") if key in table}
+    return {str(key): value for key, value in means.items()} | spreads | {"num_seeds": len(replicates)}
 
 
 def markdown(table: pd.DataFrame) -> str:
@@ -94,8 +165,8 @@ def markdown(table: pd.DataFrame) -> str:
 
 
 def _flat(metrics: dict[str, Any]) -> dict[str, Any]:
-    flat = {key: value for key, value in metrics.items() if not isinstance(value, dict)}
-    flat["code_size"] = metrics["latent_dim"]
+    flat = {key: value for key, value in metrics.items() if not isinstance(value, (dict, list))}
+    flat["code_size"] = metrics.get("latent_dim")
     for cost in ("num_parameters", "num_macs"):
         flat[cost] = metrics[cost]["total"] if cost in metrics else None
     return flat

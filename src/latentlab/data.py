@@ -109,6 +109,18 @@ def degrade(images: Tensor, input_size: int) -> Tensor:
     return F.interpolate(images, size=size, mode="bilinear", align_corners=False)
 
 
+def add_noise(images: Tensor, sigma: float | Tensor, generator: torch.Generator) -> Tensor:
+    """Images with Gaussian noise, clamped to [0, 1].
+
+    Args:
+        images: (N, 1, H, W) in [0, 1].
+        sigma: Standard deviation of the noise before the clamp, in units of the full range; one for all, or (N, 1, 1, 1).
+        generator: On the images' device. Generators of the same seed give the same noise up to the factor sigma.
+    """
+    noise = torch.randn(images.shape, generator=generator, device=images.device)
+    return (images + sigma * noise).clamp_(0, 1)
+
+
 def _images(path: Path) -> Tensor:
     pixels = np.frombuffer(path.read_bytes(), np.uint8, offset=16)  # behind magic number, count, height, width
     return torch.from_numpy(pixels.reshape(-1, 1, 28, 28).astype(np.float32)).div_(255)

@@ -71,14 +71,14 @@ def optimizers(model: nn.Module, settings: params.Adam | params.Muon) -> list[to
     """The optimisers that together update all of a model's parameters, each group with its `initial_lr`."""
     if isinstance(settings, params.Adam):
         made: list[torch.optim.Optimizer] = [
-            torch.optim.Adam(model.parameters(), lr=settings.lr, weight_decay=settings.weight_decay)
+            torch.optim.Adam(model.parameters(), lr=settings.lr, weight_decay=settings.weight_decay, fused=True)
         ]
     else:
         matrices = [parameter for parameter in model.parameters() if parameter.ndim >= 2]
         vectors = [parameter for parameter in model.parameters() if parameter.ndim < 2]
         made = [
             Muon(matrices, lr=settings.lr, momentum=settings.momentum, num_steps=settings.newton_schulz_steps),
-            torch.optim.AdamW(vectors, lr=settings.adamw_lr, weight_decay=0.0),
+            torch.optim.AdamW(vectors, lr=settings.adamw_lr, weight_decay=0.0, fused=True),
         ]
     for optimizer in made:
         for group in optimizer.param_groups:

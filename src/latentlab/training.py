@@ -2,13 +2,14 @@
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
 from latentlab import params
+from latentlab.data import add_noise
 from latentlab.models.base import Autoencoder
 from latentlab.optim import optimizers
 
@@ -30,6 +31,7 @@ def fit(
     train: tuple[Tensor, Tensor],
     validation: tuple[Tensor, Tensor],
     training: params.Training,
+    input_noise: Sequence[float] | None,
     seed: int,
     progress: Progress,
 ) -> Iterator[dict[str, float]]:
@@ -41,6 +43,8 @@ def fit(
             autoencoder.
         validation: The same for the validation images.
         training: Epochs, batch size, optimiser and schedule.
+        input_noise: Least and largest sigma of the Gaussian noise on the training inputs, drawn uniformly for each image
+            each time; None for none. The validation inputs are taken as they come.
         seed: Of the order of the images and of the noise in the loss.
         progress: Told after each batch how many images it had.
 
@@ -72,6 +76,10 @@ def fit(
                 _scale_learning_rates(optimisers, factor)
             x = inputs[indices]
             target = x if targets is inputs else targets[indices]
+            if input_noise:
+                least, largest = input_noise
+                sigma = torch.rand((len(x), 1, 1, 1), generator=noise, device=x.device) * (largest - least) + least
+                x = add_noise(x, sigma, noise)
             losses = model.loss(x, target, noise)
             for optimiser in optimisers:
                 optimiser.zero_grad(set_to_none=True)

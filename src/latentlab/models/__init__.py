@@ -9,6 +9,7 @@ from torch import Tensor
 
 from latentlab.models.base import Autoencoder
 from latentlab.models.conv_bn_ae import ConvBnAE
+from latentlab.models.conv_dense_ae import ConvDenseAE
 from latentlab.models.conv_vae import ConvVAE
 from latentlab.models.mlp import MLP
 from latentlab.models.pooled_cae import PooledCAE
@@ -23,6 +24,7 @@ MODELS: dict[str, type[Autoencoder]] = {
     "mlp": MLP,
     "pooled_cae": PooledCAE,
     "conv_vae": ConvVAE,
+    "conv_dense_ae": ConvDenseAE,
     "superres_ae": SuperresAE,
     "conv_bn_ae": ConvBnAE,
 }

@@ -4,8 +4,6 @@ Legend: B batch, C channels, H and W height and width, D numbers in the code.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from itertools import pairwise
 from typing import Literal
 
 import torch
@@ -67,11 +65,3 @@ def reconstruction_loss(model: Autoencoder, x: Tensor, target: Tensor, kind: Rec
     if kind == "bce":
         return {"loss": F.binary_cross_entropy_with_logits(logits, target)}
     return {"loss": F.mse_loss(torch.sigmoid(logits), target)}
-
-
-def linear_stack(sizes: Sequence[int]) -> nn.Sequential:
-    """Linear layers with a ReLU between them and none after the last: (B, sizes[0]) -> (B, sizes[-1])."""
-    layers: list[nn.Module] = []
-    for size_in, size_out in pairwise(sizes):
-        layers += [nn.Linear(size_in, size_out), nn.ReLU()]
-    return nn.Sequential(*layers[:-1])

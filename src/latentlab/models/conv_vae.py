@@ -8,6 +8,7 @@ from pydantic import Field, NonNegativeFloat, PositiveInt
 from torch import Tensor, nn
 
 from latentlab.models.base import Autoencoder
+from latentlab.models.layers import conv_dense_decoder, conv_dense_trunk
 
 
 @final
@@ -57,30 +58,12 @@ class ConvVAE(Autoencoder):
     ) -> None:
         super().__init__()
         self.beta = beta
-        first, second = channels
         self.encoder = _GaussianEncoder(
-            trunk=nn.Sequential(
-                nn.Conv2d(1, first, 3, stride=2, padding=1),
-                nn.ReLU(),
-                nn.Conv2d(first, second, 3, stride=2, padding=1),
-                nn.ReLU(),
-                nn.Flatten(),
-                nn.Linear(second * 49, hidden_dim),
-                nn.ReLU(),
-            ),
+            trunk=conv_dense_trunk(channels, hidden_dim),
             mean=nn.Linear(hidden_dim, latent_dim),
             log_variance=nn.Linear(hidden_dim, latent_dim),
         )
-        self.decoder = nn.Sequential(
-            nn.Linear(latent_dim, second * 49),
-            nn.ReLU(),
-            nn.Unflatten(1, (second, 7, 7)),
-            nn.ConvTranspose2d(second, second, 3, stride=2, padding=1, output_padding=1),
-            nn.ReLU(),
-            nn.ConvTranspose2d(second, first, 3, stride=2, padding=1, output_padding=1),
-            nn.ReLU(),
-            nn.Conv2d(first, 1, 3, padding=1),
-        )
+        self.decoder = conv_dense_decoder(channels, latent_dim)
 
     def loss(self, x: Tensor, target: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
         """Negative evidence lower bound per image in nats, with one sample of z, and its two terms.

@@ -1,4 +1,4 @@
-"""Stage `train@row`: trains a row and writes its weights and its curve."""
+"""Stage `train@row-recipe-seed`: trains a row and writes its weights and its curve."""
 
 import csv
 import hashlib
@@ -11,70 +11,74 @@ import torch
 from tqdm import tqdm
 
 import latentlab
-from latentlab import checkpoint, data, devices, layout, models, params, stages, training
+from latentlab import checkpoint, data, devices, layout, models, params, plans, stages, training
 from latentlab.stages import log
 from latentlab.tracking import store
 from latentlab.tracking.runs import log_row, log_trained, training_run
 
+# with the plan, all that makes the numbers of a training
+SOURCES = ("checkpoint.py", "data.py", "devices.py", "optim.py", "training.py", "stages/train.py")
 
-def main(name: str) -> None:
-    """Trains the row of that name."""
+
+def main(name: str, recipe: str, seed: str) -> None:
+    """Trains that row with that recipe and seed."""
     study = stages.read_params()
-    row, settings = study.row(name), study.training_of(name)
+    run = layout.Run(name, recipe, int(seed))
+    row, settings = plans.read(run)
     device = devices.resolve(study.device)
     devices.make_deterministic()
     mnist = data.load(layout.DATA, study.split)
-    description = describe(study, name, device)
-    model = models.build(row, study.seed).to(device)
+    description = describe(study, run, device)
+    model = models.build(row, run.seed).to(device)
     train, validation = (part.images.to(device) for part in (mnist.train, mnist.validation))
     pairs = [(data.degrade(images, row.input_size), images) for images in (train, validation)]
+    if row.input_noise:
+        pairs[1] = (noisy(pairs[1][0], row.input_noise, run.seed), validation)
     experiment_id = store.open_store(layout.project_root())
-    note, tags = log.about(study, name)
+    note, tags = log.about(study, run)
     num_images = settings.epochs * len(mnist.train)
     records = []
     with (
-        training_run(experiment_id, description, note, tags) as run,
-        tqdm(total=num_images, desc=name, unit=" images", unit_scale=True, mininterval=stages.refresh_seconds()) as bar,
+        training_run(experiment_id, description, note, tags) as live,
+        tqdm(total=num_images, desc=str(run), unit=" images", unit_scale=True, mininterval=stages.refresh_seconds()) as bar,
     ):
-        for record in training.fit(model, pairs[0], pairs[1], settings, study.seed, bar):
+        for record in training.fit(model, pairs[0], pairs[1], settings, row.input_noise, run.seed, bar):
             records.append(record)
-            run.log_epoch(record)
+            live.log_epoch(record)
             losses = f"train {record['train_loss']:.4g}, validation {record['validation_loss']:.4g}"
             bar.set_postfix_str(f"epoch {len(records)}/{settings.epochs}, loss {losses}")
         model.cpu()
-        checkpoint.save(model, description, layout.checkpoint(name))
-        write_curve(records, layout.curve(name))
-        log_trained(run.run_id, log.outputs(study, name))
+        checkpoint.save(model, description, run.checkpoint)
+        write_curve(records, run.curve)
+        log_trained(live.run_id, log.outputs(study, run))
     # DVC skips the evaluation where the same model has been evaluated before, as in a fresh clone; the run is whole then
-    log_row(experiment_id, log.outputs(study, name))
+    log_row(experiment_id, log.outputs(study, run))
 
 
-def describe(study: params.Params, name: str, device: torch.device) -> dict[str, Any]:
+def noisy(images: torch.Tensor, input_noise: list[float], seed: int) -> torch.Tensor:
+    """Validation images with the same noise in each epoch, its sigma spread evenly over the range of the training."""
+    least, largest = input_noise
+    sigma = torch.linspace(least, largest, len(images), device=images.device).reshape(-1, 1, 1, 1)
+    return data.add_noise(images, sigma, torch.Generator(images.device).manual_seed(seed))
+
+
+def describe(study: params.Params, run: layout.Run, device: torch.device) -> dict[str, Any]:
     """Everything that determines a training, and its fingerprint, a hash of all that."""
-    row = study.row(name)
+    row, settings = plans.read(run)
     package = Path(latentlab.__file__).parent
-    sources = (
-        "checkpoint.py",
-        "data.py",
-        "devices.py",
-        "optim.py",
-        "training.py",
-        "models/base.py",
-        f"models/{row.family}.py",
-        "stages/train.py",
-    )
-    code = hashlib.sha256(b"".join((package / source).read_bytes() for source in sources))
+    code = hashlib.sha256(b"".join((package / source).read_bytes() for source in SOURCES))
     description = {
-        "name": name,
+        "name": run.row,
         "row": row.model_dump(),
-        "training": study.training_of(name).model_dump(),
-        "recipe": study.recipe,
-        "seed": study.seed,
+        "training": settings.model_dump(),
+        "recipe": run.recipe,
+        "seed": run.seed,
         "split": study.split.model_dump(),
         "device": device.type,
         "num_threads": torch.get_num_threads(),
         "torch": torch.__version__,
         "data_digest": data.digest(layout.DATA),
+        "plan": plans.digest(run),
         "code_digest": code.hexdigest()[:16],
     }
     fingerprint = hashlib.sha256(json.dumps(description, sort_keys=True).encode()).hexdigest()[:16]

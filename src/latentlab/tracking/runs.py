@@ -154,7 +154,7 @@ def _run(experiment_id: str, description: dict[str, Any], note: str, tags: dict[
     }
     run = mlflow.start_run(
         experiment_id=experiment_id,
-        run_name=description["name"],
+        run_name=f"{description['name']}-{description['recipe']}-{description['seed']}",
         tags=all_tags | _git_tags() | process_tags() | tags,
         log_system_metrics=live,
     )

@@ -1,33 +1,13 @@
-"""Results in, matplotlib figures out. A row has one colour and one marker, the same in every figure."""
-
-from pathlib import Path
+"""Figures of the study as a whole: losses, reconstructions, errors against cost."""
 
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from latentlab.figures.style import MARKERS, logarithmic_y
 from latentlab.params import Params
 from latentlab.styles import styles
-
-# how matplotlib calls the shapes
-MARKERS = {
-    "circle": "o", "square": "s", "triangle-up": "^", "diamond": "D",
-    "triangle-down": "v", "cross": "P", "triangle-left": "<", "triangle-right": ">",
-}  # fmt: skip
-
-mpl.rcParams.update(
-    {
-        "figure.dpi": 120,
-        "font.size": 9,
-        "axes.grid": True,
-        "grid.color": "#E0E0E0",
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-        "legend.frameon": False,
-    }
-)
 
 
 def loss_curves(study: Params, experiment: str, curves: pd.DataFrame) -> Figure:
@@ -50,23 +30,13 @@ def loss_curves(study: Params, experiment: str, curves: pd.DataFrame) -> Figure:
     panels[-1].set_ylabel("mean squared error per pixel")
     panels[-1].set_title("Validation error")
     for panel in panels:
-        _logarithmic_y(panel)
+        logarithmic_y(panel)
         panel.set_xlabel("epoch")
         panel.xaxis.set_major_locator(mpl.ticker.MaxNLocator(integer=True))
         # below the panel, where no curve is
         panel.legend(fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2)
     figure.suptitle(study.experiments[experiment].title)
     return figure
-
-
-def _logarithmic_y(panel: Axes) -> None:
-    """Ticks at 1, 2 and 5 times powers of ten where that gives enough of them, written as plain numbers."""
-    panel.set_yscale("log")
-    low, high = panel.get_ylim()
-    steps = (1, 2, 5) if high / low > 4 else (1, 1.5, 2, 2.5, 3, 4, 5, 6, 7, 8, 9)
-    panel.yaxis.set_major_locator(mpl.ticker.LogLocator(subs=steps))
-    panel.yaxis.set_major_formatter(mpl.ticker.FormatStrFormatter("%g"))
-    panel.yaxis.set_minor_locator(mpl.ticker.NullLocator())
 
 
 def reconstructions(images: dict[str, np.ndarray], title: str) -> Figure:
@@ -108,7 +78,7 @@ def published_bars(study: Params, table: pd.DataFrame) -> Figure:
 
 
 def _bars(study: Params, table: pd.DataFrame, column: str, label: str, unit: str) -> Figure:
-    values, drawn = table.set_index("row").loc[list(study.variants), column].dropna(), styles(study)
+    values, drawn = table.set_index("row")[column].reindex(list(study.variants)).dropna(), styles(study)
     figure = Figure(figsize=(7.5, 0.9 + 0.23 * len(values)), layout="constrained")
     panel = figure.subplots()
     bars = panel.barh(list(values.index), values, color=[drawn[str(name)].colour for name in values.index])
@@ -151,10 +121,12 @@ def _scatter(study: Params, table: pd.DataFrame, x: str, y: str, y_label: str, t
         panel.annotate("pixels", place, (0, 8), textcoords="offset points", color="#777777", horizontalalignment="center")
     points = table.set_index("row")
     for name, style in styles(study).items():
+        if name not in points.index:
+            continue
         point = points.loc[name]
         panel.scatter(point[x], point[y], color=style.colour, marker=MARKERS[style.marker], s=36, label=name, zorder=3)
     panel.set_xscale("log", base=2 if x == "code_size" else 10)
-    _logarithmic_y(panel)
+    logarithmic_y(panel)
     if x == "code_size":
         panel.xaxis.set_major_formatter(mpl.ticker.FormatStrFormatter("%d"))
     panel.set_xlabel({"code_size": "code size (numbers per image)", "num_parameters": "trainable parameters"}[x])
@@ -162,9 +134,3 @@ def _scatter(study: Params, table: pd.DataFrame, x: str, y: str, y_label: str, t
     panel.set_title(title)
     panel.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), fontsize=7)
     return figure
-
-
-def save(figure: Figure, path: Path) -> None:
-    """Writes a PNG, the same bytes each time."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, metadata={"Software": None})

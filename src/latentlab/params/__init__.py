@@ -4,7 +4,7 @@ A fault is reported as one `ParamsError` whose lines name the key, what stands t
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -20,6 +20,32 @@ from pydantic import (
     model_validator,
 )
 
+from latentlab.params.analyses import Analyses, LatentSpace
+from latentlab.params.section import Section
+from latentlab.params.training import Adam, Constant, Cosine, Muon, Plateau, Training
+
+__all__ = [
+    "Adam",
+    "Analyses",
+    "Baseline",
+    "Constant",
+    "Cosine",
+    "Data",
+    "Experiment",
+    "LatentSpace",
+    "Muon",
+    "Params",
+    "ParamsError",
+    "Plateau",
+    "Published",
+    "Recipe",
+    "Row",
+    "Split",
+    "Training",
+    "explain",
+    "load",
+]  # fmt: skip
+
 NUM_TRAINING_IMAGES = 60_000
 NUM_TEST_IMAGES = 10_000
 
@@ -28,68 +54,14 @@ class ParamsError(ValueError):
     """Something in params.yaml is wrong; the message says what, where, and what would be right."""
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class Adam(_Section):
-    """Adam (Kingma and Ba 2015); the weight decay is the L2 penalty of `torch.optim.Adam`."""
-
-    name: Literal["adam"]
-    lr: PositiveFloat
-    weight_decay: NonNegativeFloat
-
-
-class Muon(_Section):
-    """Muon for matrices and kernels, AdamW at `adamw_lr` for biases and norms; see `latentlab.optim`."""
-
-    name: Literal["muon"]
-    lr: PositiveFloat
-    momentum: float = Field(ge=0, lt=1)
-    newton_schulz_steps: PositiveInt
-    adamw_lr: PositiveFloat
-
-
-class Constant(_Section):
-    """The learning rate stays as it is."""
-
-    name: Literal["constant"]
-
-
-class Cosine(_Section):
-    """Linear warm-up over `warmup_fraction` of all steps, then half a cosine down to zero."""
-
-    name: Literal["cosine"]
-    warmup_fraction: float = Field(ge=0, lt=1)
-
-
-class Plateau(_Section):
-    """`torch.optim.lr_scheduler.ReduceLROnPlateau`, stepped once per epoch on the monitored loss."""
-
-    name: Literal["plateau"]
-    monitor: Literal["train_loss", "validation_loss"]
-    factor: float = Field(gt=0, lt=1)
-    patience: int = Field(ge=0)
-    threshold: NonNegativeFloat
-
-
-class Training(_Section):
-    """How a row is trained under one recipe."""
-
-    epochs: PositiveInt
-    batch_size: PositiveInt
-    optimizer: Annotated[Adam | Muon, Field(discriminator="name")]
-    schedule: Annotated[Constant | Cosine | Plateau, Field(discriminator="name")]
-
-
-class Data(_Section):
+class Data(Section):
     """Where MNIST comes from."""
 
     source: str | None
     timeout_seconds: PositiveFloat
 
 
-class Split(_Section):
+class Split(Section):
     """Numbers of images: training and validation from the 60,000, test from the 10,000."""
 
     seed: int = Field(ge=0)
@@ -117,6 +89,13 @@ class Row(BaseModel):
     training: str
     family: str
     input_size: int = Field(ge=1, le=28)
+    input_noise: Annotated[list[NonNegativeFloat], Field(min_length=2, max_length=2)] | None
+
+    @model_validator(mode="after")
+    def _noise_is_a_range(self) -> Self:
+        if self.input_noise and self.input_noise[0] > self.input_noise[1]:
+            raise ValueError(f"input_noise: the first sigma is above the second: {self.input_noise}")
+        return self
 
     @property
     def architecture(self) -> dict[str, Any]:
@@ -124,13 +103,13 @@ class Row(BaseModel):
         return dict(self.model_extra or {})
 
 
-class Baseline(_Section):
+class Baseline(Section):
     """A baseline beside the rows: PCA with that many components, or the raw pixels (`null`)."""
 
     num_components: Annotated[int, Field(ge=1, le=784)] | None
 
 
-class Published(_Section):
+class Published(Section):
     """Figures that a source publishes for a row; `null` where it gives none. Losses are per pixel."""
 
     test_mse: PositiveFloat | None = None
@@ -139,27 +118,29 @@ class Published(_Section):
     svm_rbf_accuracy: float | None = Field(default=None, gt=0, le=1)
 
 
-class Experiment(_Section):
+class Experiment(Section):
     """One comparison of the sources: rows that differ in one factor."""
 
     title: str
     rows: list[str] = Field(min_length=2)
 
 
+Recipe = Literal["fast", "published"]
 RowName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_]*$")]
 
 
-class Params(_Section):
+class Params(Section):
     """All of params.yaml."""
 
-    seed: int = Field(ge=0)
+    seeds: list[Annotated[int, Field(ge=0)]] = Field(min_length=1)
+    recipes: list[Recipe] = Field(min_length=1)
     device: Literal["auto", "cpu", "cuda", "mps"]
-    recipe: Literal["fast", "published"]
     data: Data
     split: Split
     sources: dict[str, str]
     variants: dict[RowName, Row] = Field(min_length=1)
-    recipes: dict[Literal["fast", "published"], dict[str, Training]]
+    training: dict[Recipe, dict[str, Training]]
+    analyses: Analyses
     baselines: dict[RowName, Baseline]
     published: dict[str, Published]
     experiments: dict[RowName, Experiment]
@@ -167,13 +148,23 @@ class Params(_Section):
     @model_validator(mode="after")
     def _refers_to_what_exists(self) -> Self:
         faults = []
+        for key, values in (("seeds", self.seeds), ("recipes", self.recipes)):
+            if len(set(values)) < len(values):
+                faults.append(f"{key}: one stands twice: {values}")
+        for key in ("first", "second"):
+            index = getattr(self.analyses.interpolation, key)
+            if index >= self.split.test:
+                faults.append(f"analyses.interpolation.{key}: {index} is not below split.test, {self.split.test}")
+        for recipe in self.recipes:
+            if recipe not in self.training:
+                faults.append(f"recipes: {recipe!r} is not in training: {_choices(self.training)}")
         for name, row in self.variants.items():
             if row.source not in self.sources:
                 faults.append(f"variants.{name}.source: {row.source!r} is not in sources: {_choices(self.sources)}")
-            for recipe, settings in self.recipes.items():
+            for recipe, settings in self.training.items():
                 if row.training not in settings:
                     faults.append(
-                        f"variants.{name}.training: {row.training!r} is not in recipes.{recipe}: {_choices(settings)}"
+                        f"variants.{name}.training: {row.training!r} is not in training.{recipe}: {_choices(settings)}"
                     )
         for name in self.baselines:
             if name in self.variants:
@@ -199,16 +190,16 @@ class Params(_Section):
             raise ParamsError(f"no row {name!r} in variants: {_choices(self.variants)}")
         return self.variants[name]
 
-    def training_of(self, name: str) -> Training:
-        """How that row is trained under the chosen recipe."""
-        return self.recipes[self.recipe][self.row(name).training]
+    def training_of(self, name: str, recipe: Recipe) -> Training:
+        """How that row is trained under that recipe."""
+        return self.training[recipe][self.row(name).training]
 
 
-def _choices(names: Mapping[str, object]) -> str:
+def _choices(names: Iterable[str]) -> str:
     return "choose from " + ", ".join(names)
 
 
-class _UniqueKeyLoader(yaml.SafeLoader):
+class UniqueKeyLoader(yaml.SafeLoader):
     """YAML as PyYAML's safe loader reads it, but a key that stands twice is a fault, not a silent overwrite."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
@@ -239,7 +230,7 @@ def load(path: Path) -> Params:
         raise ParamsError(f"{path}: cannot be read: {error}") from None
     try:
         # a subclass of the safe loader: it constructs plain values only
-        content = yaml.load(text, Loader=_UniqueKeyLoader)
+        content = yaml.load(text, Loader=UniqueKeyLoader)
         return Params.model_validate(content)
     except yaml.YAMLError as error:
         raise ParamsError(f"{path}: is not YAML: {error}") from None

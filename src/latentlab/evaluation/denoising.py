@@ -1,0 +1,78 @@
+"""Does the way through the code take noise away, and does it take more away than it destroys?
+
+Legend: N images, S noise levels, K images shown.
+"""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from skimage.restoration import denoise_tv_chambolle
+from torch import Tensor
+
+from latentlab.data import add_noise
+from latentlab.evaluation.reconstruction import reconstruction_errors
+
+
+def denoising(
+    denoise: Callable[[Tensor, float], Tensor], images: Tensor, sigmas: Sequence[float], seed: int
+) -> dict[str, dict[str, float]]:
+    """Errors of noisy images, and of what a denoiser makes of them.
+
+    Args:
+        denoise: Noisy images (N, 1, 28, 28) in [0, 1] and their sigma to images; an autoencoder takes no notice of sigma.
+        images: (N, 1, 28, 28), clean.
+        sigmas: Of the Gaussian noise, before the clamp to [0, 1].
+        seed: Of the noise, which is one and the same up to the factor sigma for all levels and all denoisers.
+
+    Returns:
+        By sigma: "mse_in", "psnr_in" and "ssim_in" of the noisy images against the clean ones; "mse", "psnr" and "ssim" of
+        the denoised; "gain_db", "psnr" - "psnr_in" in dB, negative where denoising does harm. All as in
+        `latentlab.evaluation.reconstruction.reconstruction_errors`.
+    """
+    measured = {}
+    for sigma in sigmas:
+        noisy = add_noise(images, sigma, torch.Generator().manual_seed(seed))
+        before, after = reconstruction_errors(noisy, images), reconstruction_errors(denoise(noisy, sigma), images)
+        line = {f"{name}_in": before[name] for name in ("mse", "psnr", "ssim")}
+        line |= {name: after[name] for name in ("mse", "psnr", "ssim")}
+        measured[str(sigma)] = line | {"gain_db": after["psnr"] - before["psnr"]}
+    return measured
+
+
+def denoised_pictures(
+    denoise: Callable[[Tensor, float], Tensor], images: Tensor, sigmas: Sequence[float], seed: int
+) -> Tensor:
+    """A few images, noisy and denoised, at each noise level.
+
+    Args:
+        denoise: As in `denoising`.
+        images: (K, 1, 28, 28), clean.
+        sigmas: S noise levels.
+        seed: Of the noise.
+
+    Returns:
+        (S, 2, K, 28, 28) in [0, 1]: noisy, denoised.
+    """
+    levels = []
+    for sigma in sigmas:
+        noisy = add_noise(images, sigma, torch.Generator().manual_seed(seed))
+        levels.append(torch.stack([noisy, denoise(noisy, sigma).clamp(0, 1)]).squeeze(2))  # (2, K, 28, 28)
+    return torch.stack(levels)
+
+
+def total_variation(noisy: Tensor, sigma: float) -> Tensor:
+    """A classical denoiser that has never seen a digit: total variation (Rudin, Osher and Fatemi 1992; Chambolle 2004).
+
+    scikit-image's, with the weight 0.4 sigma, the best of 0.3 to 1.0 by PSNR on 120 training images at sigma 0.1, 0.2, 0.3
+    and 0.5. It was better than a bilateral filter at all of these, and than non-local means at all but the first two.
+
+    Args:
+        noisy: (N, 1, 28, 28).
+        sigma: Of the noise, which this denoiser is told.
+
+    Returns:
+        (N, 1, 28, 28) in [0, 1].
+    """
+    smooth = [denoise_tv_chambolle(image, weight=0.4 * sigma) for image in noisy[:, 0].numpy()]
+    return torch.from_numpy(np.stack(smooth).astype(np.float32)).unsqueeze(1).clamp_(0, 1)

@@ -1,0 +1,193 @@
+"""What does the decoder make of codes that no image has: are the samples like digits, and do they cover the digits?
+
+Legend: N images or samples, D numbers in the code, F features.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from scipy.linalg import sqrtm
+from sklearn.mixture import GaussianMixture
+from torch import Tensor
+
+from latentlab.evaluation.interpolation import nearest_distance
+from latentlab.evaluation.pca import LinearAutoencoder
+
+NUM_FEATURES = 64
+
+
+def grid_codes(side: int, extent: float) -> Tensor:
+    """Codes of two numbers on a square grid over [-extent, extent]^2, (side^2, 2), row by row as a picture is read.
+
+    The first number grows to the right and the second upwards.
+    """
+    axis = torch.linspace(-extent, extent, side)
+    return torch.stack([axis.repeat(side), axis.flip(0).repeat_interleave(side)], dim=1)
+
+
+def normal_codes(shape: torch.Size, num_samples: int, seed: int) -> Tensor:
+    """Samples of the standard normal in the shape of a code, (num_samples, ...)."""
+    return torch.randn((num_samples, *shape), generator=torch.Generator().manual_seed(seed))
+
+
+def mixture_codes(codes: Tensor, num_samples: int, num_components: int, num_fitted: int, seed: int) -> Tensor:
+    """Samples of a mixture of Gaussians fitted to codes: what a plain autoencoder has in the place of a prior.
+
+    scikit-learn's GaussianMixture, with full covariances up to 64 numbers and diagonal ones above; its ridge is a
+    thousandth of the codes' mean variance, so that numbers which never change (a ReLU that is never open) do no harm.
+
+    Args:
+        codes: (N, ...), of training images.
+        num_samples: How many are drawn.
+        num_components: Gaussians; at most a twentieth of the codes fitted.
+        num_fitted: How many codes, chosen by the seed, the mixture is fitted to.
+        seed: Of the choice, the fit and the samples.
+
+    Returns:
+        (num_samples, ...).
+    """
+    random = np.random.default_rng(seed)
+    flat = codes.flatten(1).double().numpy()
+    chosen = flat[random.permutation(len(flat))[:num_fitted]]
+    ridge = 1e-3 * chosen.var(axis=0).mean() + 1e-9
+    model = GaussianMixture(
+        max(1, min(num_components, len(chosen) // 20)),
+        covariance_type="full" if flat.shape[1] <= 64 else "diag",
+        reg_covar=ridge,
+        max_iter=30,
+        tol=1e-2,
+        random_state=seed,
+    )
+    samples, _ = model.fit(chosen).sample(num_samples)
+    return torch.from_numpy(random.permutation(samples)).float().reshape(num_samples, *codes.shape[1:])
+
+
+@dataclass(frozen=True)
+class RealImages:
+    """What samples are compared with.
+
+    `features` are the first 64 principal components of the pixels, fitted to the training images: distances in them are
+    distances between images without their faintest details, and need no network trained on anything.
+    """
+
+    features: LinearAutoencoder
+    train: Tensor  # (M, 1, 28, 28)
+    test: Tensor  # (N, 1, 28, 28)
+
+    def reference(self, num_samples: int) -> dict[str, float]:
+        """Of test images, what `quality` gives for samples.
+
+        Returns:
+            real_distance, real_cosine: See `quality`'s nearest_distance and nearest_cosine.
+            real_frechet_distance: Between as many training images and test images.
+        """
+        test, train = self.test[:num_samples], self.train[:num_samples]
+        return {
+            "real_distance": float(nearest_distance(test, self.train).double().mean()),
+            "real_cosine": float(nearest_cosine(test, self.train).double().mean()),
+            "real_frechet_distance": frechet_distance(self.features.encode(train), self.features.encode(test)),
+        }
+
+
+def quality(samples: Tensor, real: RealImages) -> dict[str, float]:
+    """How good samples are, and how diverse.
+
+    Args:
+        samples: (N, 1, 28, 28) in [0, 1].
+        real: Compared are as many of its test images.
+
+    Returns:
+        precision, recall: See `precision_and_recall`, with 3 neighbours.
+        frechet_distance: See there.
+        nearest_distance: Root mean squared difference per pixel to the nearest training image, mean over the samples.
+        nearest_cosine: Cosine similarity to the most similar training image, mean over the samples; in [0, 1]. Unlike the
+            distance and the precision it gives nothing for an image that is nearly black.
+    """
+    features = real.features.encode(samples)
+    real_features = real.features.encode(real.test[: len(samples)])
+    precision, recall = precision_and_recall(features, real_features, 3)
+    return {
+        "precision": precision,
+        "recall": recall,
+        "frechet_distance": frechet_distance(features, real_features),
+        "nearest_distance": float(nearest_distance(samples, real.train).double().mean()),
+        "nearest_cosine": float(nearest_cosine(samples, real.train).double().mean()),
+    }
+
+
+@torch.inference_mode()
+def nearest_cosine(images: Tensor, real: Tensor) -> Tensor:
+    """Cosine similarity of each image (N, 1, 28, 28) to the most similar of the real ones, (N,); 0 for a black image."""
+    x = torch.nn.functional.normalize(images.flatten(1), dim=1)
+    y = torch.nn.functional.normalize(real.flatten(1), dim=1)
+    return torch.cat([(part @ y.T).amax(1) for part in x.split(250)])
+
+
+def precision_and_recall(samples: Tensor, real: Tensor, neighbours: int) -> tuple[float, float]:
+    """Improved precision and recall (Kynkaanniemi et al. 2019).
+
+    Precision is the share of samples that lie in the manifold of the real ones, recall the share of real ones in the
+    manifold of the samples; a manifold is the union of balls around its points that reach to their k-th nearest neighbour
+    in it.
+
+    Args:
+        samples: (N, F).
+        real: (M, F).
+        neighbours: k.
+    """
+    between = torch.cdist(samples.double(), real.double())  # (N, M)
+    radius_real = torch.cdist(real.double(), real.double()).kthvalue(neighbours + 1, dim=1).values  # the first is itself
+    radius_samples = torch.cdist(samples.double(), samples.double()).kthvalue(neighbours + 1, dim=1).values
+    precision = (between <= radius_real).any(dim=1).double().mean()
+    recall = (between <= radius_samples.unsqueeze(1)).any(dim=0).double().mean()
+    return float(precision), float(recall)
+
+
+def frechet_distance(first: Tensor, second: Tensor) -> float:
+    """Frechet distance between the Gaussians fitted to two sets of features: |mean difference|^2 + tr(A + B - 2 (A B)^1/2).
+
+    The formula of the Frechet inception distance (Heusel et al. 2017), on other features: not comparable with a FID.
+
+    Args:
+        first: (N, F), N > F.
+        second: (M, F), M > F.
+    """
+    a, b = first.double().numpy(), second.double().numpy()
+    cov_a, cov_b = np.cov(a, rowvar=False), np.cov(b, rowvar=False)
+    # a ridge, for samples that are all the same have no covariance
+    ridge = 1e-9 * np.eye(len(cov_a))
+    root = sqrtm((cov_a + ridge) @ (cov_b + ridge)).real
+    return float(((a.mean(0) - b.mean(0)) ** 2).sum() + np.trace(cov_a + cov_b - 2 * root))
+
+
+def posterior_measures(mean: Tensor, log_variance: Tensor, threshold: float) -> dict[str, object]:
+    """What a VAE's posterior does with each number of its code.
+
+    Args:
+        mean: (N, D), of test images.
+        log_variance: (N, D).
+        threshold: Of an active unit; Burda et al. (2016) take 0.01.
+
+    Returns:
+        kl_per_dimension: Divergence from the standard normal in nats, mean over the images, number by number.
+        kl: Their sum.
+        active_units: Numbers whose posterior mean has a variance over the images above the threshold.
+    """
+    kl = (-0.5 * (1 + log_variance - mean**2 - log_variance.exp())).double().mean(0)
+    return {
+        "kl_per_dimension": [float(value) for value in kl],
+        "kl": float(kl.sum()),
+        "active_units": int((mean.double().var(dim=0) > threshold).sum()),
+    }
+
+
+def posterior_reconstructions(
+    mean: Tensor, log_variance: Tensor, decode: Callable[[Tensor], Tensor], num_draws: int, seed: int
+) -> Tensor:
+    """Several reconstructions of each input, by samples of its posterior: (num_draws, N, 1, 28, 28)."""
+    generator = torch.Generator().manual_seed(seed)
+    deviation = (0.5 * log_variance).exp()
+    draws = [mean + deviation * torch.randn(mean.shape, generator=generator) for _ in range(num_draws)]
+    return torch.stack([decode(codes) for codes in draws])

@@ -1,0 +1,90 @@
+"""How do the codes lie in their space: in clusters, near the standard normal, similar digits side by side?
+
+Legend: N codes, D numbers in each.
+"""
+
+from typing import Any
+
+import numpy as np
+from sklearn.manifold import TSNE
+from sklearn.metrics import silhouette_score
+from sklearn.neighbors import NearestNeighbors
+
+Array = np.ndarray
+
+
+def geometry(codes: Array, digits: Array) -> dict[str, Any]:
+    """Measures of codes.
+
+    Args:
+        codes: (N, D), of test images.
+        digits: (N,).
+
+    Returns:
+        silhouette, knn10_accuracy: See `clustering`.
+        share_within_3: Share of all numbers in [-3, 3]; of the standard normal 0.9973.
+        code_mean, code_std: Of all numbers.
+        centroid_distances: Euclidean distances between the mean codes of the digits, ten lists of ten; None for a digit
+            that is not there.
+        nearest_digits: For each digit, the other digits from the nearest centroid to the farthest.
+    """
+    present = [digit for digit in range(10) if bool((digits == digit).any())]
+    centroids = {digit: codes[digits == digit].mean(axis=0, dtype=np.float64) for digit in present}
+    distances = {(a, b): float(np.linalg.norm(centroids[a] - centroids[b])) for a in present for b in present}
+    return clustering(codes, digits) | {
+        "share_within_3": float((np.abs(codes) <= 3).mean()),
+        "code_mean": float(codes.mean(dtype=np.float64)),
+        "code_std": float(codes.std(dtype=np.float64)),
+        "centroid_distances": [[distances.get((a, b)) for b in range(10)] for a in range(10)],
+        "nearest_digits": {
+            str(a): sorted((b for b in present if b != a), key=lambda b: (distances[a, b], b)) for a in present
+        },
+    }
+
+
+def clustering(points: Array, digits: Array) -> dict[str, float]:
+    """How well points of equal digits keep together.
+
+    Args:
+        points: (N, D), codes or an embedding of them; N of a few thousand.
+        digits: (N,).
+
+    Returns:
+        silhouette: Mean silhouette coefficient (Rousseeuw 1987) of the digits, Euclidean, in [-1, 1]; 0 where it is not
+            defined because all points are one.
+        knn10_accuracy: Share of points whose digit is the one that most of their 10 nearest other points have.
+    """
+    if np.ptp(points, axis=0).max() == 0:
+        return {"silhouette": 0.0, "knn10_accuracy": float(np.bincount(digits).max() / len(digits))}
+    neighbours = NearestNeighbors(n_neighbors=min(11, len(points))).fit(points).kneighbors(points, return_distance=False)
+    # a point is its own nearest neighbour, but among equal points it may stand elsewhere in the list, or not at all
+    others = [[index for index in row if index != position][:10] for position, row in enumerate(neighbours)]
+    votes = np.array([np.bincount(digits[row], minlength=10).argmax() for row in others])
+    return {
+        "silhouette": float(silhouette_score(points, digits)),
+        "knn10_accuracy": float((votes == digits).mean()),
+    }
+
+
+def first_of_each_digit(digits: Array, num_points: int) -> Array:
+    """Indices of the first images of each digit, a tenth of `num_points` of each or as many as there are, ascending."""
+    each = num_points // 10
+    return np.sort(np.concatenate([np.flatnonzero(digits == digit)[:each] for digit in range(10)]))
+
+
+def tsne(codes: Array, perplexity: float, seed: int) -> Array:
+    """Embedding in two dimensions by t-SNE (van der Maaten and Hinton 2008), scikit-learn's.
+
+    Args:
+        codes: (N, D).
+        perplexity: At most a third of N - 1 is taken.
+        seed: Its random_state.
+
+    Returns:
+        (N, 2), float32. Codes that are all the same stay on one point.
+    """
+    if np.ptp(codes, axis=0).max() == 0:
+        return np.zeros((len(codes), 2), np.float32)
+    model = TSNE(2, perplexity=min(perplexity, (len(codes) - 1) / 3), random_state=seed, init="pca", learning_rate="auto")
+    embedding: Array = model.fit_transform(codes)
+    return embedding.astype(np.float32)

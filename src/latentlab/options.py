@@ -1,0 +1,152 @@
+"""Which options do the commands for people with an image in their hand have?"""
+
+import argparse
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+
+def add_image_commands(command: Callable[[str, str, str], argparse.ArgumentParser]) -> None:
+    """Adds the commands, each a function of that name in `latentlab.apply` whose keywords are its options.
+
+    Args:
+        command: Makes the parser of a command from its name, its line in the overview and its description.
+    """
+    reconstruct = command(
+        "reconstruct",
+        "an image through the code and back, and what was lost",
+        "Encodes images, decodes the codes, and prints the error of each.",
+    )
+    _add_row(reconstruct)
+    _add_images(reconstruct)
+    _add_picture(reconstruct, "a PNG with each original beside its reconstruction")
+
+    denoise = command(
+        "denoise",
+        "a noisy image through the code and back, and what was gained",
+        "Adds Gaussian noise to images, encodes and decodes them, and prints the errors before and after.",
+    )
+    _add_row(denoise)
+    _add_images(denoise)
+    noise = denoise.add_argument_group("the noise")
+    noise.add_argument(
+        "--sigma", type=_sigma, default=0.2, help="standard deviation, where 1 is from black to white (default: 0.2)"
+    )
+    noise.add_argument("--seed", type=_seed, default=0, help="of the noise (default: 0)")
+    noise.add_argument(
+        "--already-noisy", action="store_true", help="the images are noisy as they are: add none, clean none"
+    )
+    _add_picture(denoise, "a PNG with original, noisy and denoised image side by side")
+
+    interpolate = command(
+        "interpolate",
+        "the way from one image to another, through the code",
+        "Encodes two images, goes from code to code in even steps, and decodes each.",
+    )
+    _add_row(interpolate)
+    ends = interpolate.add_argument_group("the two ends")
+    ends.add_argument(
+        "--first", type=_source, required=True, metavar="N|FILE", help="a test image's index, 0 to 9999, or a PNG or JPEG"
+    )
+    ends.add_argument("--second", type=_source, required=True, metavar="N|FILE", help="the same for the other end")
+    _add_preparation(ends)
+    way = interpolate.add_argument_group("the way")
+    way.add_argument("--steps", type=_number(2, 30), default=8, help="decodings, both ends included (default: 8)")
+    way.add_argument("--spherical", action="store_true", help="along a great circle, as suits the codes of a VAE")
+    _add_picture(interpolate, "a PNG with the steps between the two originals", required=True)
+
+    sample = command(
+        "sample",
+        "images that nobody has drawn",
+        "Decodes random codes: of a VAE from the standard normal distribution, which it was trained for; of a plain\n"
+        "autoencoder from a Gaussian mixture fitted to the codes of the training images.",
+    )
+    _add_row(sample)
+    sample.add_argument("--num", type=_number(1, 10_000), default=10, help="how many (default: 10)")
+    sample.add_argument("--seed", type=_seed, default=0, help="of the codes (default: 0)")
+    _add_picture(sample, "a PNG with the samples", required=True)
+
+    encode = command("encode", "the code of an image, as numbers", "Encodes images, and prints the codes.")
+    _add_row(encode)
+    _add_images(encode)
+    encode.add_argument("--output", type=Path, metavar="FILE.npz", help="an NPZ with the codes, for `latentlab decode`")
+
+    decode = command("decode", "the image of a code", "Decodes the codes of an NPZ file.")
+    _add_row(decode)
+    decode.add_argument(
+        "--codes", type=Path, required=True, metavar="FILE.npz",
+        help="of `latentlab encode`, or any NPZ with an array `codes`, one code per row",
+    )  # fmt: skip
+    _add_picture(decode, "a PNG with the images", required=True)
+
+    embed = command(
+        "embed",
+        "a map of the codes, coloured by digit",
+        "Draws the codes of test images in the plane: as they are if a code is two numbers, else by t-SNE.",
+    )
+    _add_row(embed)
+    embed.add_argument("--num", type=_number(100, 10_000), default=1000, help="how many test images (default: 1000)")
+    embed.add_argument("--seed", type=_seed, default=42, help="of t-SNE (default: 42)")
+    embed.add_argument(
+        "--image", dest="sources", type=Path, action="append", default=[], metavar="FILE", help="a picture of yours to mark"
+    )
+    _add_preparation(embed)
+    embed.add_argument("--output", type=Path, required=True, metavar="FILE.png", help="the map")
+
+
+def _add_row(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("row", metavar="ROW", help="the model: see above")
+
+
+def _add_images(parser: argparse.ArgumentParser) -> None:
+    images = parser.add_argument_group("the images (both options may be given more than once)")
+    images.add_argument(
+        "--index",
+        dest="sources",
+        type=int,
+        action="append",
+        default=[],
+        metavar="N",
+        help="a test image of MNIST, 0 to 9999",
+    )
+    images.add_argument(
+        "--image", dest="sources", type=Path, action="append", default=[], metavar="FILE",
+        help="a PNG or JPEG of yours: any size and colour; the digit in it is brought to MNIST's form",
+    )  # fmt: skip
+    _add_preparation(images)
+
+
+def _add_preparation(group: "argparse._ActionsContainer") -> None:
+    group.add_argument("--as-is", action="store_true", help="resize your picture to 28x28 and change nothing else")
+    group.add_argument("--ink", choices=("dark", "light"), help="the digit in your picture, if it is mistaken")
+
+
+def _add_picture(parser: argparse.ArgumentParser, what: str, *, required: bool = False) -> None:
+    parser.add_argument("--output", type=Path, required=required, metavar="FILE.png", help=what)
+    parser.add_argument("--plain", action="store_true", help="in the PNG: the results alone, at 28x28 pixels")
+
+
+def _number(least: int, most: int) -> Callable[[str], int]:
+    def number(text: str) -> int:
+        if not text.isdecimal() or not least <= int(text) <= most:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {least} to {most}")
+        return int(text)
+
+    return number
+
+
+def _source(text: str) -> int | Path:
+    return int(text) if text.removeprefix("-").isdecimal() else Path(text)
+
+
+_seed = _number(0, 2**32 - 1)
+
+
+def _sigma(text: str) -> float:
+    try:
+        sigma = float(text)
+    except ValueError:
+        sigma = math.nan
+    if not 0 <= sigma <= 100:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to 100")
+    return sigma

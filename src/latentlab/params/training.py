@@ -1,0 +1,57 @@
+"""How a row is trained: optimiser and schedule of a recipe."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
+
+from latentlab.params.section import Section
+
+
+class Adam(Section):
+    """Adam (Kingma and Ba 2015); the weight decay is the L2 penalty of `torch.optim.Adam`."""
+
+    name: Literal["adam"]
+    lr: PositiveFloat
+    weight_decay: NonNegativeFloat
+
+
+class Muon(Section):
+    """Muon for matrices and kernels, AdamW at `adamw_lr` for biases and norms; see `latentlab.optim`."""
+
+    name: Literal["muon"]
+    lr: PositiveFloat
+    momentum: float = Field(ge=0, lt=1)
+    newton_schulz_steps: PositiveInt
+    adamw_lr: PositiveFloat
+
+
+class Constant(Section):
+    """The learning rate stays as it is."""
+
+    name: Literal["constant"]
+
+
+class Cosine(Section):
+    """Linear warm-up over `warmup_fraction` of all steps, then half a cosine down to zero."""
+
+    name: Literal["cosine"]
+    warmup_fraction: float = Field(ge=0, lt=1)
+
+
+class Plateau(Section):
+    """`torch.optim.lr_scheduler.ReduceLROnPlateau`, stepped once per epoch on the monitored loss."""
+
+    name: Literal["plateau"]
+    monitor: Literal["train_loss", "validation_loss"]
+    factor: float = Field(gt=0, lt=1)
+    patience: int = Field(ge=0)
+    threshold: NonNegativeFloat
+
+
+class Training(Section):
+    """How a row is trained under one recipe."""
+
+    epochs: PositiveInt
+    batch_size: PositiveInt
+    optimizer: Annotated[Adam | Muon, Field(discriminator="name")]
+    schedule: Annotated[Constant | Cosine | Plateau, Field(discriminator="name")]

@@ -1,0 +1,162 @@
+"""Which model does the user mean? A row of the workspace, a checkpoint file, or a model in MLflow.
+
+Legend: N images, D numbers in the code.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import torch
+from pydantic import ValidationError
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from latentlab import checkpoint, data, layout, models, params
+from latentlab.errors import UserError
+from latentlab.layout import Run
+from latentlab.models import Autoencoder
+from latentlab.params import Params, ParamsError, Row
+
+_BATCH_SIZE = 1000
+
+
+@dataclass(frozen=True)
+class UserModel:
+    """A trained model, by the name that people know it by; what it makes is on the CPU."""
+
+    name: str
+    row: Row
+    code_shape: torch.Size
+    model: Autoencoder
+
+    @torch.inference_mode()
+    def encode(self, images: Tensor) -> Tensor:
+        """Codes of images, (N, 1, 28, 28) -> (N, D) or (N, C, h, w)."""
+        inputs = data.degrade(images, self.row.input_size)
+        return torch.cat([self.model.encode(batch) for batch in inputs.split(_BATCH_SIZE)])
+
+    @torch.inference_mode()
+    def decode(self, codes: Tensor) -> Tensor:
+        """Images of codes, (N, ...) -> (N, 1, 28, 28)."""
+        return torch.cat([self.model.decode(batch) for batch in codes.split(_BATCH_SIZE)])
+
+
+def get(given: str) -> UserModel:
+    """The model that the user names.
+
+    Args:
+        given: A row of params.yaml, with recipe and seed behind it or not (`cae_baseline`, `cae_baseline-published`,
+            `cae_baseline-fast-0`); a checkpoint file or the folder that it is in; or an MLflow model URI.
+
+    Raises:
+        UserError: There is no such model, it is not trained, or its file cannot be used.
+        ParamsError: There is no such row, or params.yaml itself is wrong.
+    """
+    if not given.startswith(("runs:/", "models:/")):
+        path = find(given)
+        return load(path, str(path))
+    from latentlab.tracking.fetch import fetch_checkpoint
+
+    with TemporaryDirectory() as folder:
+        return load(fetch_checkpoint(given, layout.project_root(), Path(folder)), given)
+
+
+def study() -> Params:
+    """The params.yaml of the working folder.
+
+    Raises:
+        UserError: There is none.
+        ParamsError: Something in it is wrong.
+    """
+    if not layout.PARAMS.exists():
+        raise UserError("there is no params.yaml here, which this needs: go to the project's folder")
+    return params.load(layout.PARAMS)
+
+
+def find(given: str) -> Path:
+    """The checkpoint of a row, or of the file or folder that the user names; it may not exist if it was named as a path."""
+    path = Path(given)
+    # a row has neither folders nor a suffix; a file that has none either is `./NAME`
+    if len(path.parts) > 1 or path.suffix or given.startswith("."):
+        return path / "model.safetensors" if path.is_dir() else path
+    if not layout.PARAMS.exists():
+        raise UserError(
+            f"{given}: there is no params.yaml here to look up rows: go to the project's folder, or name a file"
+        )
+    table = study()
+    name, *rest = given.split("-")
+    table.row(name)
+    recipes, seeds = list(table.recipes), table.seeds
+    if rest:
+        if rest[0] not in table.training:
+            raise UserError(f"{given}: there is no recipe {rest[0]!r}: choose from {', '.join(table.training)}")
+        recipes = [recipe for recipe in table.training if recipe == rest[0]]
+    if rest[1:]:
+        if len(rest) > 2 or not rest[1].isdecimal():
+            raise UserError(f"{given}: a row is named like {name}, {name}-{rest[0]} or {name}-{rest[0]}-0")
+        seeds = [int(rest[1])]
+    runs = [Run(name, recipe, seed) for recipe in recipes for seed in seeds]
+    for run in runs:
+        if run.checkpoint.exists():
+            return run.checkpoint
+    missing = [
+        f"{key} {value}"
+        for key, value, asked in (("recipe", recipes[0], table.recipes), ("seed", seeds[0], table.seeds))
+        if value not in asked
+    ]
+    first = f"add {' and '.join(missing)} to params.yaml, then " if missing else ""
+    raise UserError(f"{given}: is not trained yet: {first}dvc repro train@{runs[0]}")
+
+
+def load(path: Path, name: str) -> UserModel:
+    """The model of a checkpoint, after checking that the file is whole, and that the weights are those of its row.
+
+    Args:
+        path: A file that `latentlab.checkpoint.save` wrote.
+        name: What errors call the file.
+    """
+    if not path.exists():
+        raise UserError(f"{name}: no such file")
+    try:
+        description = checkpoint.load_description(path)
+        with safe_open(path, framework="pt") as file:
+            found = {key: tuple(file.get_slice(key).get_shape()) for key in file.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError) as error:
+        raise UserError(f"{name}: is not a checkpoint, or is damaged: {error}") from None
+    except (KeyError, TypeError, ValueError):
+        raise UserError(f"{name}: is not a checkpoint of latentlab: it does not say which row it is of") from None
+    try:
+        row = Row.model_validate(description["row"])
+        with torch.device("meta"):  # takes no memory, however large the row
+            expected = {key: tuple(weight.shape) for key, weight in models.build(row, 0).state_dict().items()}
+    except ValidationError as error:
+        fault = params.explain(error, "").split("\n")[0]
+        raise UserError(f"{name}: the row in it is wrong, or of another version: {fault}") from None
+    except (ParamsError, KeyError, TypeError, RuntimeError, OverflowError) as error:
+        raise UserError(f"{name}: the row in it cannot be built: {str(error).splitlines()[0]}") from None
+    if found != expected:
+        wrong = min(key for key in {*found, *expected} if found.get(key) != expected.get(key))
+        raise UserError(
+            f"{name}: the weights are not those of its row: {wrong} is "
+            f"{found.get(wrong, 'missing')}, not {expected.get(wrong, 'there')}"
+        )
+    model = models.build(row, 0).eval()
+    checkpoint.load_weights(model, path)
+    if not all(bool(weight.isfinite().all()) for weight in model.state_dict().values()):
+        raise UserError(f"{name}: has weights that are not finite")
+    known = [str(description[key]) for key in ("name", "recipe", "seed") if key in description]
+    return UserModel("-".join(known) or name, row, _code_shape(model, row.input_size, name), model)
+
+
+def _code_shape(model: Autoencoder, input_size: int, name: str) -> torch.Size:
+    """As `latentlab.models.code_shape`, whose way without any computing takes torch longer than one image."""
+    try:
+        with torch.inference_mode():
+            code = model.encode(torch.zeros(1, 1, input_size, input_size))
+            output = model.decode(code)
+    except (RuntimeError, ValueError) as error:
+        raise UserError(f"{name}: the layers of its row do not fit: {str(error).splitlines()[0]}") from None
+    if output.shape != (1, 1, 28, 28):
+        raise UserError(f"{name}: its decoder gives images of {tuple(output.shape[1:])}, not (1, 28, 28)")
+    return code.shape[1:]
