@@ -28,12 +28,15 @@ _RUNS = "http://127.0.0.1:5000/#/experiments/1/runs?workflowType=machine_learnin
 
 @dataclass(frozen=True)
 class Section:
-    """One question: its figures by name, in the order shown, and the sentence that answers it from the numbers."""
+    """One question: its figures by name, in the order shown, and the sentence that answers it from the numbers.
+
+    `experiment` is the key of the experiment that it is about; None where it is about all rows.
+    """
 
     title: str
     figures: list[str]
     finding: Callable[[Content], str]
-    rows: list[str]
+    experiment: str | None = None
 
 
 def write_markdown(content: Content) -> str:
@@ -88,29 +91,27 @@ def sections(content: Content) -> list[Section]:
             "Code size against error",
             ["error_against_code_size", "error_against_parameters", "parameters", "published"],
             findings.code_size,
-            list(content.study.variants),
         )
     ]
     for key, experiment in content.study.experiments.items():
         figures = [f"loss_{key}", f"reconstructions_{key}"]
-        made.append(Section(experiment.title, figures, findings.of_rows(experiment.rows), experiment.rows))
-    everything = list(content.study.variants)
+        made.append(Section(experiment.title, figures, findings.of_rows(experiment.rows), key))
+    asked = content.study.analyses.latent_space
+    embeddings = [f"tsne_{asked.num_small}", f"tsne_{asked.num_large}"]
     made += [
-        Section("Denoising", ["denoising", "denoising_pictures"], findings.denoising, everything),
-        Section("Interpolation", ["interpolation", "interpolation_numbers"], findings.interpolation, everything),
-        Section(
-            "Latent space",
-            ["codes_in_two_dimensions", "tsne_200", "tsne_5000", "centroids"],
-            findings.latent_space,
-            everything,
-        ),
-        Section("Generation", ["samples", "grids", "generation", "kl", "stochastic"], findings.generation, everything),
-        Section("Rate and distortion", ["rate_distortion"], findings.compression, everything),
-        Section("Checkerboards", ["checkerboard", "spectra"], findings.checkerboard, everything),
-        Section("Probes", ["accuracy_against_code_size", "probes", "few_labels"], findings.probes, everything),
+        Section("Denoising", ["denoising", "denoising_pictures"], findings.denoising),
+        Section("Interpolation", ["interpolation", "interpolation_numbers"], findings.interpolation),
+        Section("Latent space", ["codes_in_two_dimensions", *embeddings, "centroids"], findings.latent_space),
+        Section("Generation", ["samples", "grids", "generation", "kl", "stochastic"], findings.generation),
+        Section("Rate and distortion", ["rate_distortion"], findings.compression),
+        Section("Checkerboards", ["checkerboard", "spectra"], findings.checkerboard),
+        Section("Probes", ["accuracy_against_code_size", "probes", "few_labels"], findings.probes),
     ]
     drawn = set(content.figures)
-    return [Section(each.title, [name for name in each.figures if name in drawn], each.finding, each.rows) for each in made]
+    return [
+        Section(each.title, [name for name in each.figures if name in drawn], each.finding, each.experiment)
+        for each in made
+    ]
 
 
 def _lead(content: Content) -> str:
@@ -138,10 +139,10 @@ def _provenance(content: Content) -> str:
 
 def _origin(section: Section) -> str:
     stages = "the stages `plot` and `compare`"
-    if len(section.rows) > 8:
+    if section.experiment is None:
         return f"{stages}; [all runs in MLflow]({_RUNS})."
-    condition = "tags.row IN (" + ", ".join(f"'{row}'" for row in section.rows) + ")"
-    return f"{stages}; [these runs in MLflow]({_runs_link(condition)})."
+    link = _runs_link(f"tags.experiments LIKE '%{section.experiment}%'")
+    return f"{stages}; [these runs in MLflow]({link})."
 
 
 def _runs_link(condition: str) -> str:
