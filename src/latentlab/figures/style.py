@@ -23,6 +23,7 @@ mpl.rcParams.update(
         "figure.dpi": 120,
         "font.size": 9,
         "axes.grid": True,
+        "axes.axisbelow": True,
         "grid.color": "#E0E0E0",
         "axes.spines.top": False,
         "axes.spines.right": False,

@@ -135,7 +135,7 @@ def from_codes(study: Params, found: Results, embeddings: Arrays) -> Figures:
     """Maps of codes and of their embeddings."""
     flat = {name: (arrays["codes"], arrays["digits"]) for name, arrays in embeddings.items() if "codes" in arrays}
     if flat:
-        yield "codes_in_two_dimensions", pictures.maps(flat, "Codes of two numbers")
+        yield "codes_in_two_dimensions", pictures.maps(flat, "Codes of two numbers", study.analyses.generation.grid_extent)
     asked = study.analyses.latent_space
     compared = _some(study, ["ae_vs_vae", "architectures"])
     chosen = {name: embeddings[name] for name in (*compared, "cae_baseline") if name in embeddings}

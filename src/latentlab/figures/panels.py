@@ -1,0 +1,91 @@
+"""How do numbers of a table become lines, bars and legends? What the figures of the analyses share."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from latentlab.figures.style import DASHES, MARKERS
+from latentlab.params import Params
+from latentlab.styles import styles
+
+Array = np.ndarray
+
+# of what is no row: PCA, pixels
+GREY = "#777777"
+
+
+def values_of(table: pd.DataFrame, row: str, names: Sequence[str]) -> tuple[Array, Array]:
+    """Means and spreads of a row's numbers; NaN where there is none."""
+    found = table[table["row"] == row].drop_duplicates("name").set_index("name")[["mean", "sd"]].reindex(list(names))
+    return found["mean"].to_numpy(float), found["sd"].to_numpy(float)
+
+
+def column(table: pd.DataFrame, rows: Sequence[str], name: str) -> tuple[Array, Array]:
+    """Mean and spread of one number for all rows; NaN where a row has none."""
+    found = [values_of(table, row, [name]) for row in rows]
+    return np.array([means[0] for means, _ in found]), np.array([spreads[0] for _, spreads in found])
+
+
+def rows_of(study: Params, table: pd.DataFrame) -> list[str]:
+    """The rows that the table has, in the order of params.yaml."""
+    present = set(table["row"])
+    return [name for name in study.variants if name in present]
+
+
+def first_keys(table: pd.DataFrame) -> list[str]:
+    """What the names in a table begin with, as numbers ascending: noise levels, bit depths."""
+    return sorted({name.split("/")[0] for name in table["name"]}, key=float)
+
+
+def looks(study: Params, names: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Arguments of `errorbar` by name, no two alike: baselines thin and grey, rows as everywhere."""
+    drawn = styles(study)
+    made: dict[str, dict[str, Any]] = {}
+    colours = [drawn[name].colour for name in names if name in drawn]
+    baselines = [name for name in names if name not in drawn]
+    for index, name in enumerate(baselines):
+        dash, marker = ("-", "--", ":", "-.")[index % 4], "x+12"[index % 4]
+        made[name] = {"color": GREY, "linestyle": dash, "marker": marker, "markersize": 6, "linewidth": 1}
+    for name in names:
+        if name in drawn:
+            style = drawn[name]
+            # two rows of one colour have different shapes, and so different dashes
+            made[name] = {"color": style.colour, "marker": MARKERS[style.marker], "markersize": 4, "linewidth": 1.3}
+            made[name] |= {"linestyle": DASHES[style.marker] if colours.count(style.colour) > 1 else "-", "capsize": 2}
+    return made
+
+
+def twin_bars(
+    panel: Axes,
+    rows: Sequence[str],
+    columns: Sequence[tuple[Array, Array]],
+    colours: Sequence[str],
+    labels: Sequence[str],
+    start: float = 0,
+) -> None:
+    """Two bars for each row, from `start` to the mean; none where there is no number."""
+    for aside, (means, spreads), colour, label in zip((-0.2, 0.2), columns, colours, labels, strict=True):
+        places, bars = np.arange(len(rows)) + aside, np.nan_to_num(means - start)
+        panel.barh(places, bars, 0.38, left=start, color=colour, label=label)
+        panel.errorbar(means, places, xerr=spreads, color="black", linestyle="none", elinewidth=0.8)
+    list_rows(panel, rows)
+
+
+def list_rows(panel: Axes, rows: Sequence[str]) -> None:
+    """Names of rows down the left side, the first on top, without empty space above and below."""
+    panel.set_yticks(range(len(rows)), list(rows))
+    panel.set_ylim(len(rows) - 0.4, -0.6)
+    panel.grid(axis="y", visible=False)
+
+
+def legend_below(figure: Figure, columns: int = 5) -> None:
+    """One legend for all panels, under them, where no curve is."""
+    found: dict[str, Any] = {}
+    for panel in figure.axes:
+        handles, labels = panel.get_legend_handles_labels()
+        found |= {label: handle for label, handle in zip(labels, handles, strict=True) if label not in found}
+    figure.legend(list(found.values()), list(found), loc="outside lower center", ncols=columns, fontsize=8)
