@@ -40,6 +40,9 @@ def test_spherical_where_there_is_no_arc():
     assert torch.allclose(halfway[0], torch.tensor([1.5, 3.0, 4.5]))
     assert torch.isfinite(halfway).all()
     assert torch.allclose(halfway[2], torch.zeros(3), atol=1e-3)
+    # cosines of exactly 1 and -1, for which the formula of the arc divides by zero or by a rounding error
+    exact = spherical(torch.tensor([[1.0, 0.0], [1.0, 0.0]]), torch.tensor([[2.0, 0.0], [-1.0, 0.0]]), 0.3)
+    assert torch.allclose(exact, torch.tensor([[1.3, 0.0], [0.4, 0.0]]))
     assert spherical(images(2), images(2, 1), 0.3).shape == (2, 1, 28, 28)
 
 

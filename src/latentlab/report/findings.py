@@ -86,19 +86,21 @@ def latent_space(content: Content) -> str:
 
 
 def generation(content: Content) -> str:
-    """Which rows' samples look like real images."""
-    normal = {row: value for value, row in _ranked(content, "generation", "standard_normal/precision")}
+    """Which rows' samples look like real images, by the measure that an almost black image does not pass."""
+    normal = {row: value for value, row in _ranked(content, "generation", "standard_normal/nearest_cosine")}
     variational = [row for row in normal if content.study.variants[row].family == "conv_vae"]
     plain = [row for row in normal if row not in variational]
     if not variational or not plain:
         return "No samples were measured."
-    parts = ", ".join(f"`{row}` {100 * normal[row]:.0f}%" for row in variational)
-    best = max(plain, key=lambda row: normal[row])
-    mixture = content.number(best, "generation", "mixture/precision")
-    after = f", {100 * mixture:.0f}% from a Gaussian mixture fitted to its codes" if mixture is not None else ""
+    parts = ", ".join(f"`{row}` {normal[row]:.2f}" for row in variational)
+    real = content.number(plain[0], "generation", "real_cosine")
+    worst, best = min(plain, key=lambda row: normal[row]), max(plain, key=lambda row: normal[row])
+    mixture = content.number(worst, "generation", "mixture/nearest_cosine")
+    after = f" ({mixture:.2f} from a Gaussian mixture fitted to its codes)" if mixture is not None else ""
     return (
-        f"Of samples from the standard normal, this share lies among the real images: {parts}; of the plain autoencoders "
-        f"`{best}` comes closest with {100 * normal[best]:.0f}%{after}."
+        f"Cosine similarity of samples from the standard normal to the most similar training image, where a test image has "
+        f"{real:.2f}: {parts}; plain autoencoders from {normal[worst]:.2f} for `{worst}`{after} to {normal[best]:.2f} for "
+        f"`{best}`."
     )
 
 
