@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 
 from latentlab.data import add_noise
-from latentlab.evaluation.denoising import denoised_pictures, denoising, total_variation
+from latentlab.evaluation.denoising import denoised_pictures, denoising, non_local_means
 from latentlab.evaluation.reconstruction import reconstruction_errors
 
 SIGMAS = [0.1, 0.3, 0.5]
@@ -60,9 +60,9 @@ def test_errors_are_those_of_the_reconstruction():
 
 def test_the_classical_denoiser_denoises():
     x = images()
-    measured = denoising(total_variation, x, SIGMAS, seed=0)
+    measured = denoising(non_local_means, x, SIGMAS, seed=0)
     assert all(line["gain_db"] > 0.5 for line in measured.values())
-    clean = total_variation(x, 1e-6)
+    clean = non_local_means(x, 1e-6)
     assert torch.allclose(clean, x, atol=0.02)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
-from skimage.restoration import denoise_tv_chambolle
+from skimage.restoration import denoise_nl_means
 from torch import Tensor
 
 from latentlab.data import add_noise
@@ -61,11 +61,12 @@ def denoised_pictures(
     return torch.stack(levels)
 
 
-def total_variation(noisy: Tensor, sigma: float) -> Tensor:
-    """A classical denoiser that has never seen a digit: total variation (Rudin, Osher and Fatemi 1992; Chambolle 2004).
+def non_local_means(noisy: Tensor, sigma: float) -> Tensor:
+    """A classical denoiser that has never seen a digit: non-local means (Buades, Coll and Morel 2005).
 
-    scikit-image's, with the weight 0.4 sigma, the best of 0.3 to 1.0 by PSNR on 120 training images at sigma 0.1, 0.2, 0.3
-    and 0.5. It was better than a bilateral filter at all of these, and than non-local means at all but the first two.
+    scikit-image's, with patches of 5x5 pixels, a search window of 11x11 and h = 0.5 sigma: the best of 16 settings by PSNR,
+    mean over sigma 0.1 to 0.5, on 300 training images. On 1000 other training images it was 0.6 dB better than total
+    variation (weight 0.4 sigma) and than a bilateral filter, which were tuned on training images too.
 
     Args:
         noisy: (N, 1, 28, 28).
@@ -74,5 +75,8 @@ def total_variation(noisy: Tensor, sigma: float) -> Tensor:
     Returns:
         (N, 1, 28, 28) in [0, 1].
     """
-    smooth = [denoise_tv_chambolle(image, weight=0.4 * sigma) for image in noisy[:, 0].numpy()]
+    smooth = [
+        denoise_nl_means(image, patch_size=5, patch_distance=5, h=0.5 * sigma, fast_mode=True)
+        for image in noisy[:, 0].numpy()
+    ]
     return torch.from_numpy(np.stack(smooth).astype(np.float32)).unsqueeze(1).clamp_(0, 1)

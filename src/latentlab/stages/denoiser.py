@@ -4,14 +4,14 @@ import json
 import sys
 
 from latentlab import data, layout, stages
-from latentlab.evaluation.denoising import denoising, total_variation
+from latentlab.evaluation.denoising import denoising, non_local_means
 
 
 def main() -> None:
-    """Measures total variation denoising."""
+    """Measures non-local means."""
     study = stages.read_params()
     test = data.load(layout.DATA, study.split).test
-    measured = denoising(total_variation, test.images, study.analyses.denoising.sigmas, study.analyses.seed)
+    measured = denoising(non_local_means, test.images, study.analyses.denoising.sigmas, study.analyses.seed)
     path = layout.Baseline(layout.CLASSICAL).metrics
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps({"denoising": measured}, indent=2) + "\n", encoding="utf-8")
