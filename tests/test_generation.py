@@ -76,15 +76,6 @@ def test_frechet_distance_of_known_gaussians():
     assert generation.frechet_distance(torch.zeros(100, 2), a) == pytest.approx(2, rel=0.05)
 
 
-def test_nearest_cosine():
-    images = torch.rand(5, 1, 28, 28, generator=torch.Generator().manual_seed(0))
-    real = torch.rand(300, 1, 28, 28, generator=torch.Generator().manual_seed(1))
-    expected = torch.cosine_similarity(images.flatten(1)[:, None], real.flatten(1)[None], dim=2).amax(1)
-    assert torch.allclose(generation.nearest_cosine(images, real), expected, atol=1e-5)
-    assert torch.allclose(generation.nearest_cosine(0.1 * real[:3], real), torch.ones(3), atol=1e-5)
-    assert generation.nearest_cosine(torch.zeros(1, 1, 28, 28), real).item() == 0
-
-
 def test_quality_of_real_images_is_good_and_of_noise_bad():
     generator = torch.Generator().manual_seed(0)
     basis = torch.rand(6, 784, generator=generator)

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from latentlab.evaluation.interpolation import draw_pairs, linear, nearest_distance, smoothness, spherical, strip
+from latentlab.evaluation.interpolation import draw_pairs, linear, nearest, smoothness, spherical, strip
 
 
 def images(count: int, seed: int = 0) -> torch.Tensor:
@@ -77,8 +77,16 @@ def test_smoothness_of_a_straight_way_and_of_one_with_a_jump():
     assert still["step_ratio"] == 1
 
 
-def test_nearest_distance_against_all_distances():
+def test_nearest_against_all_distances():
     x, real = images(30), images(400, 1)
     expected = torch.cdist(x.flatten(1).double(), real.flatten(1).double()).amin(1) / 28
-    assert torch.allclose(nearest_distance(x, real).double(), expected, atol=1e-5)
-    assert nearest_distance(real[:5], real) == pytest.approx([0] * 5, abs=1e-3)
+    assert torch.allclose(nearest(x, real).distances.double(), expected, atol=1e-5)
+    assert nearest(real[:5], real).distances == pytest.approx([0] * 5, abs=1e-3)
+
+
+def test_nearest_cosine():
+    x, real = images(5), images(300, 1)
+    expected = torch.cosine_similarity(x.flatten(1)[:, None], real.flatten(1)[None], dim=2).amax(1)
+    assert torch.allclose(nearest(x, real).cosines, expected, atol=1e-5)
+    assert torch.allclose(nearest(0.1 * real[:3], real).cosines, torch.ones(3), atol=1e-5)
+    assert nearest(torch.zeros(1, 1, 28, 28), real).cosines.item() == 0

@@ -39,7 +39,7 @@ def test_a_step_lowers_the_loss_of_its_own_batch(name, recipe):
     model = models.build(STUDY.row(name), seed=0)
     x, target = batch(name, 16)
     settings = STUDY.training_of(name, recipe).optimizer
-    optimisers = optim.optimizers(model, settings)
+    optimisers = optim.optimizers(model, settings, torch.float32)
     # far enough to see, near enough for the gradient to speak the truth
     for optimiser in optimisers:
         for group in optimiser.param_groups:

@@ -25,10 +25,21 @@ def test_orthogonalise_does_not_see_the_scale_and_survives_zero():
     assert torch.equal(optim.orthogonalise(torch.zeros(3, 4), 5), torch.zeros(3, 4))
 
 
+def test_orthogonalise_large_matrices_in_bfloat16():
+    matrix = torch.randn(128, 300, generator=torch.Generator().manual_seed(0))
+    exact, coarse = optim.orthogonalise(matrix, 5), optim.orthogonalise(matrix, 5, torch.bfloat16)
+    assert coarse.dtype == torch.float32
+    assert not torch.equal(exact, coarse)
+    assert torch.nn.functional.cosine_similarity(exact.flatten(), coarse.flatten(), dim=0) > 0.999
+    # a small one is not worth the conversion
+    small = matrix[:127]
+    assert torch.equal(optim.orthogonalise(small, 5), optim.orthogonalise(small, 5, torch.bfloat16))
+
+
 def test_muon_step_by_hand():
     kernel = torch.nn.Parameter(torch.randn(8, 2, 2, 2, generator=torch.Generator().manual_seed(0)))
     start = kernel.detach().clone()
-    optimiser = optim.Muon([kernel], lr=0.1, momentum=0.9, num_steps=5)
+    optimiser = optim.Muon([kernel], lr=0.1, momentum=0.9, num_steps=5, dtype=torch.float32)
     momentum = torch.zeros_like(start)
     expected = start.clone()
     for seed in (1, 2):
@@ -44,14 +55,14 @@ def test_muon_step_by_hand():
 def test_muon_scales_tall_matrices():
     tall = torch.nn.Parameter(torch.zeros(16, 4))
     tall.grad = torch.randn(16, 4, generator=torch.Generator().manual_seed(0))
-    optim.Muon([tall], lr=1.0, momentum=0.0, num_steps=5).step()
+    optim.Muon([tall], lr=1.0, momentum=0.0, num_steps=5, dtype=torch.float32).step()
     assert torch.allclose(tall, -2 * optim.orthogonalise(tall.grad, 5), atol=1e-6)
 
 
 @pytest.mark.parametrize("recipe", ["fast", "published"])
 def test_every_parameter_has_one_optimiser(recipe):
     model = models.build(STUDY.row("cae_batch_norm"), 0)
-    made = optim.optimizers(model, STUDY.training[recipe]["cae"].optimizer)
+    made = optim.optimizers(model, STUDY.training[recipe]["cae"].optimizer, torch.float32)
     owned = [parameter for optimiser in made for group in optimiser.param_groups for parameter in group["params"]]
     assert len(owned) == len({id(parameter) for parameter in owned}) == len(list(model.parameters()))
     if recipe == "fast":

@@ -85,7 +85,8 @@ def test_logistic_regression_does_not_depend_on_the_scale_of_a_number():
 def test_all_probes_together():
     train, test = codes(600, 1), codes(300, 2)
     measured, predictions = probes.probe(train, test, [10, 100, 1000], 5, 5, seed=0)
-    assert measured["svm_rbf_accuracy"] == probes.accuracy(predictions, test[1])
+    assert measured["svm_rbf_accuracy"] == probes.accuracy(predictions["svm_rbf_accuracy"], test[1])
+    assert set(predictions) == set(probes.full_probes(5))
     assert set(measured) == {*probes.full_probes(5), "few_labels"}
     for by_count in measured["few_labels"].values():
         assert list(by_count) == ["10", "100"]  # 1,000 labels are more than there are
@@ -95,7 +96,7 @@ def test_all_probes_together():
     assert again == measured
     other, _ = probes.probe(train, test, [10, 100, 1000], 5, 5, seed=1)
     assert other["few_labels"] != measured["few_labels"]
-    quick = probes.probe_untrained(train, test, [10], 2, 5, seed=0)
+    quick, _ = probes.probe(train, test, [10], 2, 5, seed=0, left_out=["svm_rbf_accuracy"])
     assert quick["knn_accuracy"] == measured["knn_accuracy"]
     assert "svm_rbf_accuracy" not in quick
 

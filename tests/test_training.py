@@ -2,6 +2,9 @@
 
 import itertools
 import math
+import platform
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -27,6 +30,7 @@ def settings(**changes: object) -> params.Training:
     plain = {
         "epochs": 2,
         "batch_size": 16,
+        "precision": "float32",
         "optimizer": {"name": "adam", "lr": 1e-3, "weight_decay": 0.0},
         "schedule": {"name": "constant"},
     }
@@ -37,7 +41,7 @@ def trained(name: str, how: params.Training, seed: int = 0, count: int = 40) -> 
     row = STUDY.row(name)
     model = models.build(row, seed)
     pairs = [(data.degrade(part, row.input_size), part) for part in (images(count), images(20, 1))]
-    return model, list(training.fit(model, *pairs, how, row.input_noise, seed, Counter()))
+    return model, list(training.fit(model, *pairs, how, row.input_noise, seed, torch.float32, Counter()))
 
 
 def test_against_a_plain_loop():
@@ -84,7 +88,7 @@ def test_twice_the_same_is_the_same_to_the_bit(name):
 def test_every_image_is_counted_also_in_an_incomplete_batch():
     row, counter = STUDY.row("mlp_2"), Counter()
     x = images(37)
-    list(training.fit(models.build(row, 0), (x, x), (x, x), settings(epochs=3), None, 0, counter))
+    list(training.fit(models.build(row, 0), (x, x), (x, x), settings(epochs=3), None, 0, torch.float32, counter))
     assert counter.seen == 3 * 37
 
 
@@ -117,7 +121,7 @@ def test_a_loss_that_is_not_finite_stops_the_training():
     row = STUDY.row("mlp_2")
     x = torch.full((16, 1, 28, 28), math.nan)
     with pytest.raises(training.TrainingError, match="nan in epoch 1"):
-        list(training.fit(models.build(row, 0), (x, x), (x, x), settings(), None, 0, Counter()))
+        list(training.fit(models.build(row, 0), (x, x), (x, x), settings(), None, 0, torch.float32, Counter()))
 
 
 def test_device():
@@ -148,7 +152,8 @@ def test_a_row_that_denoises_is_fed_noise_and_compared_with_the_clean_image():
         return plain_loss(model, inputs, target, generator)
 
     model.loss = watched
-    list(training.fit(model, (x, x), (x, x), settings(batch_size=64, epochs=2), row.input_noise, 0, Counter()))
+    how = settings(batch_size=64, epochs=2)
+    list(training.fit(model, (x, x), (x, x), how, row.input_noise, 0, torch.float32, Counter()))
     (first, first_target), (validation, _), (second, second_target), _ = seen
     order = torch.Generator().manual_seed(0)
     for inputs, target in ((first, first_target), (second, second_target)):
@@ -158,3 +163,50 @@ def test_a_row_that_denoises_is_fed_noise_and_compared_with_the_clean_image():
         assert spread.min() < 0.1 < 0.3 < spread.max() < 0.5  # sigma differs from image to image, up to 0.5
     assert not torch.equal(first.sort(dim=0).values, second.sort(dim=0).values)  # and is drawn anew
     assert torch.equal(validation, x)  # what comes as validation inputs is taken as it is
+
+
+@pytest.mark.parametrize("name", ["cae_latent_8", "mlp_8", "vae_2", "conv_bn_64"])
+def test_bfloat16_is_close_to_float32_and_leaves_the_weights_float32(name):
+    row, x = STUDY.row(name), images(64)
+    losses = {}
+    for precision in (torch.float32, torch.bfloat16):
+        model = models.build(row, 0)
+        how = settings(batch_size=32, optimizer=STUDY.training["fast"][row.training].optimizer.model_dump())
+        records = list(training.fit(model, (x, x), (x, x), how, row.input_noise, 0, precision, Counter()))
+        losses[precision] = [records[-1]["train_loss"], records[-1]["validation_loss"]]
+        assert all(parameter.dtype == torch.float32 for parameter in model.parameters())
+    assert losses[torch.bfloat16] != losses[torch.float32]
+    assert losses[torch.bfloat16] == pytest.approx(losses[torch.float32], rel=0.02)
+
+
+def test_precision_is_what_the_device_computes_itself(monkeypatch):
+    cpu = torch.device("cpu")
+    for capabilities, expected in (({}, torch.float32), ({"avx512_bf16": True}, torch.bfloat16)):
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda found=capabilities: found)
+        assert devices.precision("bfloat16", cpu) == expected
+        assert devices.precision("float32", cpu) == torch.float32
+
+
+def test_kept_memory_is_not_asked_for_again():
+    code = """
+import resource, sys
+import torch
+from latentlab import memory
+if sys.argv[1] == "keep":
+    memory.keep()
+torch.set_num_threads(1)
+for step in range(22):
+    if step == 2:
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    kept = [torch.zeros(2 ** 20).add_(1) for _ in range(20)]  # 4 MB each
+    del kept
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+    faults = {
+        mode: int(subprocess.run([sys.executable, "-c", code, mode], capture_output=True, check=True).stdout)
+        for mode in ("keep", "give back")
+    }
+    if platform.libc_ver()[0] == "glibc":
+        assert faults["keep"] < 1000 < 10_000 < faults["give back"]
+    else:
+        assert faults["keep"] < 2 * faults["give back"] + 1000

@@ -22,6 +22,15 @@ def resolve(name: str) -> torch.device:
     return torch.device(name)
 
 
+def precision(name: str, device: torch.device) -> torch.dtype:
+    """The type of that name ("float32" or "bfloat16"); float32 in any case where a device would only imitate bfloat16."""
+    if device.type == "cpu":
+        native = any(torch.cpu.get_capabilities().get(each) for each in ("avx512_bf16", "amx_bf16", "bf16"))
+    else:
+        native = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+    return torch.bfloat16 if name == "bfloat16" and native else torch.float32
+
+
 def make_deterministic() -> None:
     """Same machine, same number of threads, same seed: same bytes."""
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")

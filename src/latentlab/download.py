@@ -22,6 +22,8 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from latentlab.errors import UserError
+
 # SHA-256 of the decoded bytes: how a source compressed them is its own affair.
 FILES: dict[str, str] = {
     "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
@@ -42,7 +44,7 @@ _ADVICE = f"""What you can do:
     {", ".join(f"{name}.gz" for name in FILES)}."""
 
 
-class DownloadError(RuntimeError):
+class DownloadError(UserError):
     """No source gave the four right files; the message lists what each answered and what can be done."""
 
 

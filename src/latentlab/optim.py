@@ -7,8 +7,11 @@ from torch import Tensor, nn
 
 from latentlab import params
 
+# below that many rows or columns, a product is over before its conversion to bfloat16 has paid
+LARGE = 128
 
-def orthogonalise(matrix: Tensor, num_steps: int) -> Tensor:
+
+def orthogonalise(matrix: Tensor, num_steps: int, dtype: torch.dtype = torch.float32) -> Tensor:
     """Nearest semi-orthogonal matrix, approximately: U V^T of the singular value decomposition U S V^T.
 
     Newton-Schulz iteration of a quintic whose coefficients trade exactness (singular values end in about [0.7, 1.2])
@@ -17,6 +20,8 @@ def orthogonalise(matrix: Tensor, num_steps: int) -> Tensor:
     Args:
         matrix: (rows, columns).
         num_steps: Number of iterations; 5 is the usual choice.
+        dtype: Of the iterations of a matrix of at least `LARGE` rows and columns; bfloat16 will do, for
+            the result is approximate anyhow.
 
     Returns:
         (rows, columns), of the same type.
@@ -24,11 +29,13 @@ def orthogonalise(matrix: Tensor, num_steps: int) -> Tensor:
     a, b, c = 3.4445, -4.7750, 2.0315
     x = matrix / (matrix.norm() + 1e-7)
     wide = x if x.shape[0] <= x.shape[1] else x.T  # the smaller Gram matrix is the cheaper one
+    if wide.shape[0] >= LARGE:
+        wide = wide.to(dtype)
     for _ in range(num_steps):
         gram = wide @ wide.T
-        wide = a * wide + torch.addmm(gram, gram, gram, beta=b, alpha=c) @ wide
+        wide = torch.addmm(wide, torch.addmm(gram, gram, gram, beta=b, alpha=c), wide, beta=a)
     result: Tensor = wide if x.shape[0] <= x.shape[1] else wide.T
-    return result
+    return result.to(matrix.dtype)
 
 
 class Muon(torch.optim.Optimizer):
@@ -42,10 +49,13 @@ class Muon(torch.optim.Optimizer):
         lr: Learning rate.
         momentum: In [0, 1).
         num_steps: Newton-Schulz iterations.
+        dtype: Of these for large matrices; see `orthogonalise`.
     """
 
-    def __init__(self, parameters: Iterable[Tensor], *, lr: float, momentum: float, num_steps: int) -> None:
-        super().__init__(parameters, {"lr": lr, "momentum": momentum, "num_steps": num_steps})
+    def __init__(
+        self, parameters: Iterable[Tensor], *, lr: float, momentum: float, num_steps: int, dtype: torch.dtype
+    ) -> None:
+        super().__init__(parameters, {"lr": lr, "momentum": momentum, "num_steps": num_steps, "dtype": dtype})
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
@@ -62,13 +72,16 @@ class Muon(torch.optim.Optimizer):
                 momentum: Tensor = state["momentum"]
                 momentum.lerp_(parameter.grad, 1 - group["momentum"])
                 nesterov = parameter.grad.lerp(momentum, group["momentum"])
-                update = orthogonalise(nesterov.flatten(1), group["num_steps"])
+                update = orthogonalise(nesterov.flatten(1), group["num_steps"], group["dtype"])
                 scale = max(1, update.shape[0] / update.shape[1]) ** 0.5
                 parameter.add_(update.view_as(parameter), alpha=-group["lr"] * scale)
 
 
-def optimizers(model: nn.Module, settings: params.Adam | params.Muon) -> list[torch.optim.Optimizer]:
-    """The optimisers that together update all of a model's parameters, each group with its `initial_lr`."""
+def optimizers(model: nn.Module, settings: params.Adam | params.Muon, dtype: torch.dtype) -> list[torch.optim.Optimizer]:
+    """The optimisers that together update all of a model's parameters, each group with its `initial_lr`.
+
+    The parameters and what the optimisers keep of them are float32; `dtype` is that of passing computations.
+    """
     if isinstance(settings, params.Adam):
         made: list[torch.optim.Optimizer] = [
             torch.optim.Adam(model.parameters(), lr=settings.lr, weight_decay=settings.weight_decay, fused=True)
@@ -77,7 +90,13 @@ def optimizers(model: nn.Module, settings: params.Adam | params.Muon) -> list[to
         matrices = [parameter for parameter in model.parameters() if parameter.ndim >= 2]
         vectors = [parameter for parameter in model.parameters() if parameter.ndim < 2]
         made = [
-            Muon(matrices, lr=settings.lr, momentum=settings.momentum, num_steps=settings.newton_schulz_steps),
+            Muon(
+                matrices,
+                lr=settings.lr,
+                momentum=settings.momentum,
+                num_steps=settings.newton_schulz_steps,
+                dtype=dtype,
+            ),
             torch.optim.AdamW(vectors, lr=settings.adamw_lr, weight_decay=0.0, fused=True),
         ]
     for optimizer in made:

@@ -10,13 +10,14 @@ from torch import Tensor
 
 from latentlab import params
 from latentlab.data import add_noise
+from latentlab.errors import UserError
 from latentlab.models.base import Autoencoder
 from latentlab.optim import optimizers
 
 EVALUATION_BATCH_SIZE = 1000
 
 
-class TrainingError(RuntimeError):
+class TrainingError(UserError):
     """The training went wrong: the loss is not finite."""
 
 
@@ -33,6 +34,7 @@ def fit(
     training: params.Training,
     input_noise: Sequence[float] | None,
     seed: int,
+    precision: torch.dtype,
     progress: Progress,
 ) -> Iterator[dict[str, float]]:
     """Trains a model in place, and yields one record per epoch.
@@ -46,6 +48,8 @@ def fit(
         input_noise: Least and largest sigma of the Gaussian noise on the training inputs, drawn uniformly for each image
             each time; None for none. The validation inputs are taken as they come.
         seed: Of the order of the images and of the noise in the loss.
+        precision: Of convolutions and matrix products while training, float32 or bfloat16; weights, losses and the
+            validation stay float32.
         progress: Told after each batch how many images it had.
 
     Yields:
@@ -60,7 +64,7 @@ def fit(
     num_images = len(inputs)
     order = torch.Generator().manual_seed(seed)
     noise = torch.Generator(inputs.device).manual_seed(seed)
-    optimisers = optimizers(model, training.optimizer)
+    optimisers = optimizers(model, training.optimizer, precision)
     num_batches = math.ceil(num_images / training.batch_size)
     plateaus = _plateaus(optimisers, training.schedule)
     for epoch in range(1, training.epochs + 1):
@@ -80,7 +84,8 @@ def fit(
                 least, largest = input_noise
                 sigma = torch.rand((len(x), 1, 1, 1), generator=noise, device=x.device) * (largest - least) + least
                 x = add_noise(x, sigma, noise)
-            losses = model.loss(x, target, noise)
+            with torch.autocast(x.device.type, precision, enabled=precision != torch.float32):
+                losses = model.loss(x, target, noise)
             for optimiser in optimisers:
                 optimiser.zero_grad(set_to_none=True)
             losses["loss"].backward()

@@ -2,14 +2,13 @@
 
 import io
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 
-from latentlab.evaluation.reconstruction import reconstruction_errors
+from latentlab.evaluation.reconstruction import similarity
 
 # Pillow's arguments for a format at a quality; lossless ones have none
 LOSSLESS = {"png": {"format": "PNG", "optimize": True}, "webp_lossless": {"format": "WEBP", "lossless": True, "method": 4}}
@@ -36,17 +35,15 @@ def codec_curve(images: Tensor, num_images: int, qualities: Sequence[int] = QUAL
         ("sheet", images, [_bytes(sheet(images))]),
     ):
         for codec, quality, arguments in _settings(qualities):
-            with ThreadPoolExecutor(2) as pool:  # the encoders release the interpreter's lock
-                stored = list(pool.map(lambda picture, how=arguments: _store(picture, how), pictures))
+            stored = [_store(picture, arguments) for picture in pictures]
             back = [torch.from_numpy(np.array(Image.open(io.BytesIO(each)).convert("L"))) for each in stored]
             outputs = (tiles(back[0], len(images)) if layout == "sheet" else torch.stack(back).unsqueeze(1)) / 255
-            errors = reconstruction_errors(outputs, targets)
             yield {
                 "codec": codec,
                 "quality": quality,
                 "layout": layout,
                 "bytes_per_image": sum(len(each) for each in stored) / len(targets),
-                **{name: errors[name] for name in ("mse", "psnr", "ssim")},
+                **similarity(outputs, targets),
             }
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from latentlab.evaluation.reconstruction import reconstruction_errors
+from latentlab.evaluation.reconstruction import similarity
 
 Array = np.ndarray
 Categorical = constriction.stream.model.Categorical
@@ -131,7 +131,7 @@ def compression(
         bytes_amortised: Of the stream of all test images, over their number.
         table_bytes: Of the side tables.
         bytes_amortised_with_tables: Of stream and tables, over the number of test images.
-        mse, psnr, ssim: Of the decoded images, see `latentlab.evaluation.reconstruction.reconstruction_errors`.
+        mse, psnr, ssim: Of the decoded images, see `latentlab.evaluation.reconstruction.similarity`.
     """
     measured = {}
     flat = test_codes.flatten(1).numpy()
@@ -142,14 +142,13 @@ def compression(
         decoded = decode_symbols(stream, len(symbols), probabilities)
         alone = [len(encode_symbols(image[None], probabilities)) for image in symbols[:num_alone]]
         codes = torch.from_numpy(quantiser.codes(decoded)).reshape(test_codes.shape)
-        errors = reconstruction_errors(decode(codes).clamp(0, 1), targets)
         tables = quantiser.num_table_bytes
         measured[str(depth)] = {
             "bytes_alone": min(float(np.mean(alone)), float(-(-flat.shape[1] * depth // 8))),
             "bytes_amortised": len(stream) / len(flat),
             "table_bytes": float(tables),
             "bytes_amortised_with_tables": (len(stream) + tables) / len(flat),
-            **{name: errors[name] for name in ("mse", "psnr", "ssim")},
+            **similarity(decode(codes).clamp(0, 1), targets),
         }
     return measured
 

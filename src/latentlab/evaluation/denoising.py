@@ -11,7 +11,7 @@ from skimage.restoration import denoise_nl_means
 from torch import Tensor
 
 from latentlab.data import add_noise
-from latentlab.evaluation.reconstruction import reconstruction_errors
+from latentlab.evaluation.reconstruction import similarity
 
 
 def denoising(
@@ -28,15 +28,14 @@ def denoising(
     Returns:
         By sigma: "mse_in", "psnr_in" and "ssim_in" of the noisy images against the clean ones; "mse", "psnr" and "ssim" of
         the denoised; "gain_db", "psnr" - "psnr_in" in dB, negative where denoising does harm. All as in
-        `latentlab.evaluation.reconstruction.reconstruction_errors`.
+        `latentlab.evaluation.reconstruction.similarity`.
     """
     measured = {}
     for sigma in sigmas:
         noisy = add_noise(images, sigma, torch.Generator().manual_seed(seed))
-        before, after = reconstruction_errors(noisy, images), reconstruction_errors(denoise(noisy, sigma), images)
-        line = {f"{name}_in": before[name] for name in ("mse", "psnr", "ssim")}
-        line |= {name: after[name] for name in ("mse", "psnr", "ssim")}
-        measured[str(sigma)] = line | {"gain_db": after["psnr"] - before["psnr"]}
+        before, after = similarity(noisy, images), similarity(denoise(noisy, sigma), images)
+        line = {f"{name}_in": value for name, value in before.items()}
+        measured[str(sigma)] = line | after | {"gain_db": after["psnr"] - before["psnr"]}
     return measured
 
 

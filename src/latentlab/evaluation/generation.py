@@ -12,7 +12,7 @@ from scipy.linalg import sqrtm
 from sklearn.mixture import GaussianMixture
 from torch import Tensor
 
-from latentlab.evaluation.interpolation import nearest_distance
+from latentlab.evaluation.interpolation import nearest
 from latentlab.evaluation.pca import LinearAutoencoder
 
 NUM_FEATURES = 64
@@ -84,9 +84,10 @@ class RealImages:
             real_frechet_distance: Between as many training images and test images.
         """
         test, train = self.test[:num_samples], self.train[:num_samples]
+        found = nearest(test, self.train)
         return {
-            "real_distance": float(nearest_distance(test, self.train).double().mean()),
-            "real_cosine": float(nearest_cosine(test, self.train).double().mean()),
+            "real_distance": float(found.distances.double().mean()),
+            "real_cosine": float(found.cosines.double().mean()),
             "real_frechet_distance": frechet_distance(self.features.encode(train), self.features.encode(test)),
         }
 
@@ -108,21 +109,14 @@ def quality(samples: Tensor, real: RealImages) -> dict[str, float]:
     features = real.features.encode(samples)
     real_features = real.features.encode(real.test[: len(samples)])
     precision, recall = precision_and_recall(features, real_features, 3)
+    found = nearest(samples, real.train)
     return {
         "precision": precision,
         "recall": recall,
         "frechet_distance": frechet_distance(features, real_features),
-        "nearest_distance": float(nearest_distance(samples, real.train).double().mean()),
-        "nearest_cosine": float(nearest_cosine(samples, real.train).double().mean()),
+        "nearest_distance": float(found.distances.double().mean()),
+        "nearest_cosine": float(found.cosines.double().mean()),
     }
-
-
-@torch.inference_mode()
-def nearest_cosine(images: Tensor, real: Tensor) -> Tensor:
-    """Cosine similarity of each image (N, 1, 28, 28) to the most similar of the real ones, (N,); 0 for a black image."""
-    x = torch.nn.functional.normalize(images.flatten(1), dim=1)
-    y = torch.nn.functional.normalize(real.flatten(1), dim=1)
-    return torch.cat([(part @ y.T).amax(1) for part in x.split(250)])
 
 
 def precision_and_recall(samples: Tensor, real: Tensor, neighbours: int) -> tuple[float, float]:

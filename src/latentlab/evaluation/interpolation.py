@@ -4,6 +4,7 @@ Legend: N images, P pairs, D numbers in the code.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -109,7 +110,7 @@ def smoothness(
     Returns:
         step_ratio: Largest over mean root mean squared step between neighbouring decodings, mean over the pairs; 1 is
             perfectly even.
-        midpoint_distance: See `nearest_distance`, of the decoding halfway; mean over the pairs.
+        midpoint_distance: See `Nearest`, of the decoding halfway; mean over the pairs.
         crossfade_distance: The same of the pixel-wise mean of the two images, which no model has a part in.
     """
     first, second = images[pairs[:, 0]], images[pairs[:, 1]]
@@ -122,15 +123,34 @@ def smoothness(
     middle = decode(way(codes_first, codes_second, 0.5))
     return {
         "step_ratio": float(ratios.double().mean()),
-        "midpoint_distance": float(nearest_distance(middle, real).double().mean()),
-        "crossfade_distance": float(nearest_distance((first + second) / 2, real).double().mean()),
+        "midpoint_distance": float(nearest(middle, real).distances.double().mean()),
+        "crossfade_distance": float(nearest((first + second) / 2, real).distances.double().mean()),
     }
 
 
+@dataclass(frozen=True)
+class Nearest:
+    """How near images are to the real ones.
+
+    Attributes:
+        distances: (N,), root mean squared difference per pixel to the nearest real image, in units of full range.
+        cosines: (N,), cosine similarity to the most similar real image, which need not be the same; 0 for a black image.
+    """
+
+    distances: Tensor
+    cosines: Tensor
+
+
 @torch.inference_mode()
-def nearest_distance(images: Tensor, real: Tensor) -> Tensor:
-    """Root mean squared difference per pixel of each image to the nearest real one, (N,), in units of full range."""
-    x, y = images.flatten(1), real.flatten(1)
+def nearest(images: Tensor, real: Tensor) -> Nearest:
+    """Compares images (N, 1, 28, 28) with all the real ones, (M, 1, 28, 28); one matrix product serves both measures."""
+    y = real.flatten(1)
     squared_norms = y.square().sum(1)
-    nearest = [(squared_norms - 2 * part @ y.T).amin(1) + part.square().sum(1) for part in x.split(250)]
-    return (torch.cat(nearest).clamp_min(0) / x.shape[1]).sqrt()
+    norms = squared_norms.sqrt().clamp_min(1e-12)
+    distances, cosines = [], []
+    for x in images.flatten(1).split(250):
+        products = x @ y.T  # (250, M)
+        own = x.square().sum(1)
+        cosines.append((products / norms).amax(1) / own.sqrt().clamp_min(1e-12))
+        distances.append((torch.add(squared_norms, products, alpha=-2).amin(1) + own).clamp_min(0))
+    return Nearest((torch.cat(distances) / y.shape[1]).sqrt(), torch.cat(cosines))

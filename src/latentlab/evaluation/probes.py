@@ -4,7 +4,6 @@ Legend: N training images, M test images, D numbers in the code.
 """
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -124,25 +123,6 @@ def full_probes(neighbours: int) -> dict[str, Predictions]:
     }
 
 
-def predictions_of(
-    probes: dict[str, Predictions], train_codes: Array, train_digits: Array, test_codes: Array
-) -> dict[str, Array]:
-    """Predictions of several probes, two at a time: most of them use one core and release the interpreter's lock.
-
-    Args:
-        probes: By name.
-        train_codes: (N, D).
-        train_digits: (N,).
-        test_codes: (M, D).
-
-    Returns:
-        By name, (M,) digits.
-    """
-    with ThreadPoolExecutor(2) as pool:
-        waiting = {name: pool.submit(predict, train_codes, train_digits, test_codes) for name, predict in probes.items()}
-        return {name: future.result() for name, future in waiting.items()}
-
-
 def few_label_accuracies(
     train: tuple[Array, Array],
     test: tuple[Array, Array],
@@ -204,37 +184,28 @@ def probe(
     num_draws: int,
     neighbours: int,
     seed: int,
-) -> tuple[dict[str, Any], Array]:
+    left_out: Sequence[str] = (),
+) -> tuple[dict[str, Any], dict[str, Array]]:
     """All probes of a code.
 
+    Args:
+        train: As the other arguments, see `few_label_accuracies`.
+        test: See there.
+        label_counts: See there.
+        num_draws: See there.
+        neighbours: See there.
+        seed: See there.
+        left_out: Full probes that are not wanted, by the name of their accuracy.
+
     Returns:
-        Accuracies of the full probes, and "few_labels" as `few_label_accuracies` gives it, whose arguments these are; and
-        the predictions of the RBF probe, (M,).
+        Accuracies of the full probes, and "few_labels" as `few_label_accuracies` gives it; and the predictions of the full
+        probes, (M,), by the name of their accuracy.
     """
-    predicted = predictions_of(full_probes(neighbours), *train, test[0])
+    wanted = {name: predict for name, predict in full_probes(neighbours).items() if name not in left_out}
+    predicted = {name: predict(*train, test[0]) for name, predict in wanted.items()}
     measured: dict[str, Any] = {name: accuracy(predictions, test[1]) for name, predictions in predicted.items()}
     measured["few_labels"] = few_label_accuracies(train, test, label_counts, num_draws, neighbours, seed)
-    return measured, predicted["svm_rbf_accuracy"]
-
-
-def probe_untrained(
-    train: tuple[Array, Array],
-    test: tuple[Array, Array],
-    label_counts: Sequence[int],
-    num_draws: int,
-    neighbours: int,
-    seed: int,
-) -> dict[str, Any]:
-    """The quick probes of an encoder before any training: what its shape alone knows of the digits.
-
-    As `probe`, but without the two support vector machines on all training codes: random codes keep nearly every image as a
-    support vector, which takes several times as long as on trained ones. With few labels the RBF machine is there.
-    """
-    quick = {name: full_probes(neighbours)[name] for name in ("knn_accuracy", "logistic_accuracy")}
-    predicted = predictions_of(quick, *train, test[0])
-    measured: dict[str, Any] = {name: accuracy(predictions, test[1]) for name, predictions in predicted.items()}
-    measured["few_labels"] = few_label_accuracies(train, test, label_counts, num_draws, neighbours, seed)
-    return measured
+    return measured, predicted
 
 
 def confusion(digits: Array, predictions: Array) -> list[dict[str, int]]:

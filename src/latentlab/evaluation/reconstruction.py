@@ -10,7 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-BATCH_SIZE = 1000
+# at 28x28 pixels and 32 channels this stays in a processor's cache; 1,000 take up to three times as long
+BATCH_SIZE = 250
 
 
 @torch.inference_mode()
@@ -34,14 +35,26 @@ def reconstruction_errors(outputs: Tensor, targets: Tensor) -> dict[str, float]:
         psnr: Peak signal-to-noise ratio in dB, 10 log10(1 / MSE), of each image; mean over the images.
         ssim: Structural similarity, see `ssim`, mean over the images.
     """
-    squared = (outputs - targets).square().double()
+    entropies = F.binary_cross_entropy(outputs.clamp(0, 1), targets, reduction="none")
+    return similarity(outputs, targets) | {
+        "bce": float(_per_image(entropies).mean()),
+        "mae": float(_per_image((outputs - targets).abs_()).mean()),
+    }
+
+
+def similarity(outputs: Tensor, targets: Tensor) -> dict[str, float]:
+    """The part of `reconstruction_errors` that compares stored or denoised images: "mse", "psnr" and "ssim"."""
+    squared = _per_image((outputs - targets).square_())
     return {
         "mse": float(squared.mean()),
-        "bce": float(F.binary_cross_entropy(outputs.clamp(0, 1), targets, reduction="none").double().mean()),
-        "mae": float((outputs - targets).abs().double().mean()),
-        "psnr": float((-10 * squared.mean(dim=(1, 2, 3)).clamp_min(1e-12).log10()).mean()),
+        "psnr": float((-10 * squared.clamp_min(1e-12).log10()).mean()),
         "ssim": float(ssim(outputs, targets).double().mean()),
     }
+
+
+def _per_image(values: Tensor) -> Tensor:
+    """Mean over the pixels of each image, (N, 1, 28, 28) -> (N,), in double precision from there on."""
+    return values.mean(dim=(1, 2, 3)).double()
 
 
 @torch.inference_mode()

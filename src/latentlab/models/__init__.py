@@ -44,7 +44,7 @@ def build(row: Row, seed: int) -> Autoencoder:
 
 
 def code_shape(row: Row) -> torch.Size:
-    """Shape of the code of one image, (D,) or (C, h, w), found without computing anything.
+    """Shape of the code of one image, (D,) or (C, h, w), found with one blank image and weights of zero.
 
     Raises:
         ParamsError: The row does not fit its family, or its layers do not fit its images.
@@ -53,7 +53,11 @@ def code_shape(row: Row) -> torch.Size:
     try:
         with torch.device("meta"):
             model = MODELS[row.family](**arguments).eval()
-            code: Tensor = model.encode(torch.empty(1, 1, row.input_size, row.input_size))
+        model.to_empty(device="cpu")  # to draw weights takes longer than all the rest
+        with torch.inference_mode():
+            for values in model.state_dict().values():
+                values.zero_()
+            code: Tensor = model.encode(torch.zeros(1, 1, row.input_size, row.input_size))
             output = model.decode(code)
     except (ValueError, RuntimeError) as error:
         raise ParamsError(f"the layers do not fit: {error}") from None

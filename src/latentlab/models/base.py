@@ -41,7 +41,7 @@ class Autoencoder(nn.Module, ABC):
     def decode_logits(self, z: Tensor) -> Tensor:
         """Images of codes before the sigmoid, (B, 1, 28, 28)."""
         logits: Tensor = self.decoder(z)
-        return logits
+        return logits.float()  # under autocast they come as bfloat16, too coarse for a loss
 
     def decode(self, z: Tensor) -> Tensor:
         """Images of codes, (B, 1, 28, 28) in [0, 1]."""

@@ -24,7 +24,7 @@ class _GaussianEncoder(nn.Module):
     def posterior(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and log-variance, both (B, D), of images (B, 1, 28, 28)."""
         hidden = self.trunk(x)  # (B, hidden_dim)
-        return self.mean(hidden), self.log_variance(hidden)
+        return self.mean(hidden).float(), self.log_variance(hidden).float()  # under autocast they come as bfloat16
 
     def forward(self, x: Tensor) -> Tensor:
         """Mean, (B, D)."""

@@ -20,6 +20,7 @@ from pydantic import (
     model_validator,
 )
 
+from latentlab.errors import UserError
 from latentlab.params.analyses import Analyses, LatentSpace
 from latentlab.params.section import Section
 from latentlab.params.training import Adam, Constant, Cosine, Muon, Plateau, Training
@@ -50,7 +51,7 @@ NUM_TRAINING_IMAGES = 60_000
 NUM_TEST_IMAGES = 10_000
 
 
-class ParamsError(ValueError):
+class ParamsError(UserError):
     """Something in params.yaml is wrong; the message says what, where, and what would be right."""
 
 

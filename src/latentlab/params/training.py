@@ -49,9 +49,13 @@ class Plateau(Section):
 
 
 class Training(Section):
-    """How a row is trained under one recipe."""
+    """How a row is trained under one recipe.
+
+    "bfloat16" is for convolutions and matrix products, and where the processor computes it itself; elsewhere it is float32.
+    """
 
     epochs: PositiveInt
     batch_size: PositiveInt
+    precision: Literal["float32", "bfloat16"]
     optimizer: Annotated[Adam | Muon, Field(discriminator="name")]
     schedule: Annotated[Constant | Cosine | Plateau, Field(discriminator="name")]

@@ -1,30 +1,37 @@
 """One module per DVC stage: read inputs, call the pure functions, write outputs, log."""
 
 import logging
+import os
 import signal
 import sys
 import warnings
 from collections.abc import Callable
 from types import FrameType
 
-from latentlab import layout, params
-from latentlab.download import DownloadError
+from latentlab import layout, memory, params
+from latentlab.errors import UserError
 
 
-def start(stage: Callable[..., None], arguments: list[str]) -> None:
+def start(stage: Callable[..., None], arguments: list[str], *, pinned: bool = True) -> None:
     """Runs a stage as a command: clear errors for what a user can mend, a traceback for what only we can.
 
     Exits with 2 after a clear error. A request to terminate unwinds the stage, so that its MLflow run is closed.
-    """
-    from latentlab.training import TrainingError
 
+    Args:
+        stage: Called with the arguments.
+        arguments: Of the command line.
+        pinned: Whether the number of threads is fixed, as it must be where bytes are to come out the same each time.
+    """
+    memory.keep()
+    if pinned:
+        _pin_threads()
     signal.signal(signal.SIGTERM, _terminate)
     warnings.filterwarnings("ignore", category=FutureWarning)
     for chatty in ("alembic", "mlflow"):
         logging.getLogger(chatty).setLevel(logging.ERROR)
     try:
         stage(*arguments)
-    except (params.ParamsError, DownloadError, TrainingError) as error:
+    except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
@@ -43,6 +50,22 @@ def read_params() -> params.Params:
     study = params.load(layout.PARAMS)
     models.check(study)
     return study
+
+
+def _pin_threads() -> None:
+    """One thread, or OMP_NUM_THREADS of them: with another number a training gives other bytes.
+
+    Two stages on a thread each are faster than one on two. torch and NumPy are loaded by now and have made up their
+    minds, so they are told; libraries that are loaded later read the variables.
+    """
+    import torch
+    from threadpoolctl import threadpool_limits
+
+    given = os.environ.get("OMP_NUM_THREADS", "").split(",")[0]
+    num_threads = int(given) if given.isdecimal() and int(given) > 0 else 1
+    os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), str(num_threads))
+    torch.set_num_threads(num_threads)
+    threadpool_limits(num_threads)
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:  # noqa: ARG001

@@ -41,7 +41,7 @@ def main(name: str) -> None:
     train, labelled = labelled_codes(codec, mnist)
     probes, predictions = probe(train, labelled, **settings(asked))
     baseline.metrics.parent.mkdir(parents=True, exist_ok=True)
-    write_confusion(labelled[1], predictions, baseline.confusion)
+    write_confusion(labelled[1], predictions["svm_rbf_accuracy"], baseline.confusion)
     baseline.probes.write_text(json.dumps(probes, indent=2) + "\n", encoding="utf-8")
     baseline.metrics.write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
 

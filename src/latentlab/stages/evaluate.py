@@ -24,7 +24,7 @@ from latentlab.evaluation.generation import (
     posterior_reconstructions,
     quality,
 )
-from latentlab.evaluation.interpolation import draw_pairs, linear, nearest_distance, smoothness, spherical, strip
+from latentlab.evaluation.interpolation import draw_pairs, linear, nearest, smoothness, spherical, strip
 from latentlab.evaluation.pca import LinearAutoencoder
 from latentlab.evaluation.reconstruction import apply, first_of_each_digit, mse_per_digit, reconstruction_errors
 from latentlab.models.conv_vae import ConvVAE
@@ -120,7 +120,7 @@ def interpolate(subject: Trained, asked: params.Analyses, images: dict[str, Tens
             for kind, chosen in pairs.items()
         }
     firsts = test.images[pairs["different_digits"][:, 0]]
-    return measured | {"real_distance": float(nearest_distance(firsts, real).double().mean())}
+    return measured | {"real_distance": float(nearest(firsts, real).distances.double().mean())}
 
 
 def generate(subject: Trained, asked: params.Analyses, train_codes: Tensor, images: dict[str, Tensor]) -> dict[str, Any]:

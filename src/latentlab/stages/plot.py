@@ -22,6 +22,7 @@ PROBES = {
     "svm_linear_accuracy": "SVM, linear",
     "knn_accuracy": "nearest neighbours",
     "logistic_accuracy": "logistic regression",
+    "untrained_svm_linear_accuracy": "untrained encoder, SVM, linear",
     "untrained_knn_accuracy": "untrained encoder, nearest neighbours",
     "untrained_logistic_accuracy": "untrained encoder, logistic regression",
 }

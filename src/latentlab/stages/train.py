@@ -26,9 +26,10 @@ def main(name: str, recipe: str, seed: str) -> None:
     run = layout.Run(name, recipe, int(seed))
     row, settings = plans.read(run)
     device = devices.resolve(study.device)
+    precision = devices.precision(settings.precision, device)
     devices.make_deterministic()
     mnist = data.load(layout.DATA, study.split)
-    description = describe(study, run, device)
+    description = describe(study, run, device, precision)
     model = models.build(row, run.seed).to(device)
     train, validation = (part.images.to(device) for part in (mnist.train, mnist.validation))
     pairs = [(data.degrade(images, row.input_size), images) for images in (train, validation)]
@@ -42,7 +43,7 @@ def main(name: str, recipe: str, seed: str) -> None:
         training_run(experiment_id, description, note, tags) as live,
         tqdm(total=num_images, desc=str(run), unit=" images", unit_scale=True, mininterval=stages.refresh_seconds()) as bar,
     ):
-        for record in training.fit(model, pairs[0], pairs[1], settings, row.input_noise, run.seed, bar):
+        for record in training.fit(model, pairs[0], pairs[1], settings, row.input_noise, run.seed, precision, bar):
             records.append(record)
             live.log_epoch(record)
             losses = f"train {record['train_loss']:.4g}, validation {record['validation_loss']:.4g}"
@@ -62,7 +63,7 @@ def noisy(images: torch.Tensor, input_noise: list[float], seed: int) -> torch.Te
     return data.add_noise(images, sigma, torch.Generator(images.device).manual_seed(seed))
 
 
-def describe(study: params.Params, run: layout.Run, device: torch.device) -> dict[str, Any]:
+def describe(study: params.Params, run: layout.Run, device: torch.device, precision: torch.dtype) -> dict[str, Any]:
     """Everything that determines a training, and its fingerprint, a hash of all that."""
     row, settings = plans.read(run)
     package = Path(latentlab.__file__).parent
@@ -75,6 +76,7 @@ def describe(study: params.Params, run: layout.Run, device: torch.device) -> dic
         "seed": run.seed,
         "split": study.split.model_dump(),
         "device": device.type,
+        "precision": str(precision).removeprefix("torch."),
         "num_threads": torch.get_num_threads(),
         "torch": torch.__version__,
         "data_digest": data.digest(layout.DATA),
