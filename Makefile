@@ -12,11 +12,11 @@ export MLFLOW_DISABLE_TELEMETRY := true
 .PHONY: repro report test check ui lock clean
 
 repro: $(VENV)/.study
-	dvc repro
+	latentlab repro
 	latentlab log
 
 report: $(VENV)/.study
-	dvc repro report
+	latentlab repro report
 
 test: $(VENV)/.test
 	pytest

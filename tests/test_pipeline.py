@@ -1,4 +1,4 @@
-"""The whole pipeline, for real: a git clone with three rows and a few hundred images, `dvc repro`, and what it leaves."""
+"""The whole pipeline, for real: a git clone with three rows and a few hundred images, `latentlab repro`, what it leaves."""
 
 import json
 import os
@@ -24,6 +24,9 @@ TABLES = {"compare", "claims", "plot", "report"}
 
 def stages_of(*runs: str) -> set[str]:
     return {f"{stage}@{run}" for stage in ("train", "evaluate", "probe") for run in runs}
+
+
+ALL = {"download", "plan", "baseline@pca_8", "baseline@raw_pixels", "denoiser", "codecs"} | TABLES | stages_of(*RUNS)
 
 
 class Project:
@@ -54,8 +57,8 @@ class Project:
         return output
 
     def repro(self, *arguments: str) -> set[str]:
-        """Runs `dvc repro`; the stages that ran."""
-        return set(re.findall(r"Running stage '(.+)'", self.run("dvc", "repro", *arguments)))
+        """Runs `latentlab repro`; the stages that ran."""
+        return set(re.findall(r"^\[\d+/\d+\] (\S+)  [\d.]+ s$", self.run("latentlab", "repro", *arguments), re.MULTILINE))
 
     def params(self) -> dict:
         return yaml.safe_load((self.folder / "params.yaml").read_text(encoding="utf-8"))
@@ -77,12 +80,11 @@ class Project:
         client = mlflow.MlflowClient()
         return list(client.search_runs([client.get_experiment_by_name("latentlab").experiment_id], condition))
 
-    def tracked(self, *rows: str) -> dict[str, bytes]:
-        """The bytes of all outputs of rows."""
-        folders = [self.folder / kind / "fast" / row for kind in ("models", "results/runs") for row in rows]
-        return {
-            str(path): path.read_bytes() for folder in folders for path in sorted(folder.rglob("*.*")) if path.is_file()
-        }
+    def tracked(self) -> dict[str, bytes]:
+        """The bytes of all that the stages made, and of dvc.lock."""
+        folders = [self.folder / name for name in ("data", "plans", "models", "results", "reports")]
+        files = [path for folder in folders for path in sorted(folder.rglob("*")) if path.is_file()]
+        return {str(path): path.read_bytes() for path in [*files, self.folder / "dvc.lock"]}
 
 
 @pytest.fixture(scope="module")
@@ -119,10 +121,7 @@ def project(tmp_path_factory: pytest.TempPathFactory, mnist_gz_folder: Path) -> 
     project.write_params(content)
     project.run("git", "init", "--quiet")
     project.commit()
-    ran = project.repro()
-    assert ran == {"download", "plan", "baseline@pca_8", "baseline@raw_pixels", "denoiser", "codecs"} | TABLES | stages_of(
-        *RUNS
-    )
+    assert project.repro() == ALL
     project.commit()
     return project
 
@@ -221,16 +220,16 @@ def test_a_plain_mlflow_finds_the_store(project):
 
 
 def test_a_second_time_all_is_up_to_date(project):
-    assert "Data and pipelines are up to date." in project.run("dvc", "repro")
-    assert "up to date" in project.run("dvc", "status")
+    for command in (("latentlab", "repro"), ("dvc", "repro"), ("dvc", "status")):
+        assert "Data and pipelines are up to date." in project.run(*command)
 
 
-def test_forced_again_gives_the_same_bytes_and_the_same_lock(project):
-    before, lock = project.tracked(*ROWS), (project.folder / "dvc.lock").read_bytes()
-    for stage in sorted(stages_of(*RUNS)):
-        assert project.repro("--force", "--single-item", stage) == {stage}
-    assert project.tracked(*ROWS) == before
-    assert (project.folder / "dvc.lock").read_bytes() == lock
+def test_dvc_makes_the_same_bytes_and_the_same_lock_one_after_the_other(project):
+    before = project.tracked()
+    output = project.run("dvc", "repro", "--force")
+    assert set(re.findall(r"Running stage '(.+)'", output)) == ALL
+    assert project.tracked() == before
+    assert sorted(project.runs()) == sorted(RUNS)
     assert all("evaluation" in run.data.tags for run in project.runs().values())
 
 

@@ -12,7 +12,7 @@ from latentlab import options
 
 GROUPS = {
     "With an image in your hand": ("reconstruct", "denoise", "interpolate", "sample", "encode", "decode", "embed"),
-    "With the study": ("log",),
+    "With the study": ("repro", "log"),
 }
 
 ROW_HELP = """\
@@ -54,13 +54,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # file names may hold what the terminal has no letters for
+    if command == "repro":
+        _repro(**given)
     # behind --help, which needs none of it
     from latentlab import stages
 
     if command == "log":
-        stages.start(_log, given["rows"])
+        stages.start(_log, given["rows"], pinned=False)
     else:
-        stages.start(partial(_apply, command, given), [])
+        stages.start(partial(_apply, command, given), [], pinned=False)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -72,16 +74,19 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", help=argparse.SUPPRESS, prog="latentlab")
     helps = {}
 
+    usages = {"log": "[ROW ...]", "repro": "[options] [TARGET ...]"}
+
     def command(name: str, summary: str, description: str) -> argparse.ArgumentParser:
         helps[name] = summary
         return commands.add_parser(
             name,
-            usage=f"latentlab {name} {'[ROW ...]' if name == 'log' else 'ROW [options]'}",
-            description=f"{description}\n\n{ROW_HELP}" if name != "log" else description,
+            usage=f"latentlab {name} {usages.get(name, 'ROW [options]')}",
+            description=f"{description}\n\n{ROW_HELP}" if name not in usages else description,
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
 
     options.add_image_commands(command)
+    options.add_repro(command)
     log = command(
         "log",
         "log rows to MLflow from their output files",
@@ -97,10 +102,22 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _repro(targets: list[str], num_jobs: int | None, backend: str) -> NoReturn:
+    from latentlab.errors import UserError
+    from latentlab.repro import reproduce
+
+    try:
+        sys.exit(reproduce(targets, num_jobs, backend))
+    except UserError as error:
+        _fail(str(error))
+    except KeyboardInterrupt:  # before anything ran
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)
+
+
 def _apply(command: str, given: dict[str, Any]) -> None:
     from latentlab import apply
     from latentlab.errors import UserError
-    from latentlab.params import ParamsError
 
     try:
         getattr(apply, command)(**given)
@@ -109,7 +126,7 @@ def _apply(command: str, given: dict[str, Any]) -> None:
         # whoever read the output has gone; Python would complain of it once more at its end
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
-    except (UserError, ParamsError, OSError) as error:
+    except (UserError, OSError) as error:
         _fail("; ".join(str(error).splitlines()))
 
 

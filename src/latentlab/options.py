@@ -94,6 +94,25 @@ def add_image_commands(command: Callable[[str, str, str], argparse.ArgumentParse
     embed.add_argument("--output", type=Path, required=True, metavar="FILE.png", help="the map")
 
 
+def add_repro(command: Callable[[str, str, str], argparse.ArgumentParser]) -> None:
+    """Adds `latentlab repro`, whose options are the arguments of `latentlab.repro.reproduce`."""
+    repro = command(
+        "repro",
+        "the study brought up to date, several stages at once",
+        "Does what `dvc repro` does, and leaves what it leaves; stages that do not need each other run at the same time.\n"
+        "A stage that fails stops only those that depend on it. After Ctrl-C what has finished is kept.",
+    )
+    repro.add_argument("targets", nargs="*", metavar="TARGET", help="stages, as for `dvc repro`; all of them by default")
+    repro.add_argument(
+        "--jobs", dest="num_jobs", type=_number(1, 1024), metavar="N",
+        help="stages that run at once (default: one for each core); the cores are shared out among them as threads",
+    )  # fmt: skip
+    repro.add_argument(
+        "--backend", default="loky", metavar="NAME",
+        help="what of joblib runs them: loky, threading, or ray or dask where it is installed (default: loky)",
+    )  # fmt: skip
+
+
 def _add_row(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("row", metavar="ROW", help="the model: see above")
 

@@ -1,0 +1,218 @@
+"""One command of a stage in a worker process, which has torch, MLflow and scikit-learn loaded before the command comes.
+
+The worker forks for each stage. So a stage finds every library in memory, and yet has a process of its own: nothing that
+another stage left behind (random states, figures, an MLflow run, environment variables) can reach it, and the sources of
+this package are read anew, as they are by the processes that DVC starts.
+"""
+
+import ast
+import ctypes
+import importlib
+import multiprocessing
+import os
+import runpy
+import shlex
+import signal
+import subprocess
+import sys
+import threading
+import time
+import traceback
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import NoReturn
+
+POLL_SECONDS = 0.05
+# from the request to stop until the kill; an MLflow run is closed in the meantime
+GRACE_SECONDS = 20.0
+PACKAGE = "latentlab"
+THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+# what torch and MLflow load only when a model is logged: half of the start-up of a training
+LATE = {"mlflow": ("mlflow.pytorch", "torch._dynamo", "torch.export._trace")}
+
+
+@dataclass(frozen=True)
+class Job:
+    """The commands of a stage, all that DVC gives to their processes, and where their output goes.
+
+    `commands` are as people write them, `calls` the same as arguments for the system. A file that appears at `stop` asks
+    the job to end. `modules` are the stages that this worker may be given, so that it loads their libraries at once.
+    """
+
+    commands: list[str]
+    calls: list[list[str]]
+    folder: str
+    environment: dict[str, str]
+    output: Path
+    stop: Path
+    modules: list[str]
+
+
+def serve(job: Job) -> int:
+    """Runs a job in a worker, which is not to fall over the Ctrl-C that is meant for the scheduler."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    return run(job)
+
+
+def run(job: Job) -> int:
+    """Runs the commands of a job one after the other until one fails; the last exit code, -n after signal n."""
+    for command, call in zip(job.commands, job.calls, strict=True):
+        arguments = stage_arguments(command)
+        if arguments and _may_fork():
+            _load_libraries([arguments[0], *job.modules], job.environment)
+            code = _wait(_fork(job, arguments), job.stop)
+        else:
+            call = [sys.executable, "-m", *arguments] if arguments else call
+            code = _wait(_start(job, call), job.stop)
+        if code != 0:
+            return code
+    return 0
+
+
+def stage_arguments(command: str) -> list[str]:
+    """Module and arguments of `python -m latentlab.stages.X ...`; empty for any other command, which is the shell's."""
+    if set(command) & set("|&;<>()$`\\*?[]#~=%!{}\n"):
+        return []
+    words = shlex.split(command)
+    ours = words[:2] == ["python", "-m"] and len(words) > 2 and words[2].startswith(f"{PACKAGE}.stages.")
+    return words[2:] if ours else []
+
+
+def _may_fork() -> bool:
+    """Whether this process works for nobody else, so that a copy of it is complete."""
+    return sys.platform == "linux" and _was_fresh() and threading.active_count() == 1
+
+
+@cache
+def _was_fresh() -> bool:
+    """Whether it had one thread before we loaded anything; Arrow's allocator then adds one, which copes with forks."""
+    alone = len(list(Path("/proc/self/task").iterdir())) == 1
+    return alone and threading.current_thread() is threading.main_thread()
+
+
+def _load_libraries(modules: list[str], environment: dict[str, str]) -> None:
+    """Loads what those modules will import, with one thread: `stages.start` gives each stage the number that is its own."""
+    wanted = dict.fromkeys(THREADS, "1")
+    # read when they are loaded; progress bars of several stages at once are no use to anybody
+    wanted |= {"TQDM_DISABLE": "1", "MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
+    os.environ.update({name: environment.get(name, value) for name, value in wanted.items()} | dict.fromkeys(THREADS, "1"))
+    for library in dict.fromkeys(library for module in modules for library in libraries(module)):
+        if library not in sys.modules:
+            try:
+                importlib.import_module(library)
+            except Exception:
+                continue  # the stage will say it
+
+
+def libraries(module: str) -> list[str]:
+    """Modules outside of this package that a module of it imports, itself or through others of this package.
+
+    They are read from the sources: importing ours would keep them as they are now, also for a later stage that
+    is to run with them changed.
+    """
+    found: dict[str, None] = {}
+    seen: set[str] = set()
+    waiting = [module]
+    while waiting:
+        name = waiting.pop()
+        path = _source(name)
+        if name in seen or path is None:
+            continue
+        seen.add(name)
+        waiting.append(name.rpartition(".")[0])  # a package is run before what is in it
+        for node in ast.walk(ast.parse(path.read_bytes())):
+            imported = []
+            if isinstance(node, ast.Import):
+                imported = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                imported = [node.module]
+                if node.module.split(".")[0] == PACKAGE:
+                    imported += [f"{node.module}.{alias.name}" for alias in node.names]
+            for each in imported:
+                if each.split(".")[0] == PACKAGE:
+                    waiting.append(each)
+                elif each.split(".")[0] not in sys.stdlib_module_names:
+                    found |= dict.fromkeys((each, *LATE.get(each, ())))
+    return list(found)
+
+
+def _source(module: str) -> Path | None:
+    path = Path(__file__).parent.joinpath(*module.split(".")[1:])
+    files = [path / "__init__.py", path.with_suffix(".py")]
+    return next((file for file in files if module and file.is_file()), None)
+
+
+def _fork(job: Job, arguments: list[str]) -> int:
+    sys.stdout.flush()
+    sys.stderr.flush()
+    parent = os.getpid()
+    child = os.fork()
+    return child or _be_stage(job, arguments, parent)
+
+
+def _be_stage(job: Job, arguments: list[str], parent: int) -> NoReturn:
+    """The life of the forked process: the module is run as `python -m` runs it."""
+    code = 1
+    try:
+        os.setsid()  # Ctrl-C reaches the scheduler alone, which then stops each stage once
+        ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG: nobody would wait for the stage of a dead worker
+        multiprocessing.set_start_method(None, force=True)  # the system's, where the worker has joblib's
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        if os.getppid() != parent:
+            os._exit(1)
+        with job.output.open("ab") as output, Path(os.devnull).open("rb") as nothing:
+            for stream, number in ((nothing, 0), (output, 1), (output, 2)):
+                os.dup2(stream.fileno(), number)
+        os.environ.clear()
+        os.environ.update(job.environment)
+        os.chdir(job.folder)
+        sys.path.insert(0, job.folder)
+        sys.argv = list(arguments)
+        runpy.run_module(arguments[0], run_name="__main__", alter_sys=True)
+        code = 0
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else int(end.code is not None)
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def _start(job: Job, call: list[str]) -> subprocess.Popen[bytes]:
+    with job.output.open("ab") as output:
+        return subprocess.Popen(
+            call, cwd=job.folder, env=job.environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+            start_new_session=True,
+        )  # fmt: skip
+
+
+def _wait(process: int | subprocess.Popen[bytes], stop: Path) -> int:
+    """The exit code of a process, which is asked to end once its job is to stop, and after a while made to."""
+    number = process if isinstance(process, int) else process.pid
+    employer, asked = os.getppid(), 0.0
+    while True:
+        if isinstance(process, int):
+            ended, status = os.waitpid(number, os.WNOHANG)
+            code = os.waitstatus_to_exitcode(status) if ended else None
+        else:
+            code = process.poll()
+        if code is not None:
+            return code
+        if not asked and (stop.exists() or os.getppid() != employer):
+            asked = time.monotonic()
+            _signal(number, signal.SIGTERM)
+        elif asked and time.monotonic() - asked > GRACE_SECONDS:
+            _signal(number, signal.SIGKILL)
+        time.sleep(POLL_SECONDS)
+
+
+def _signal(number: int, which: signal.Signals) -> None:
+    try:
+        os.killpg(number, which)
+    except ProcessLookupError:
+        os.kill(number, which)

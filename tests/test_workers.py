@@ -1,0 +1,75 @@
+"""What a worker does with a command."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from latentlab import workers
+
+
+def job(tmp_path, *calls: list[str], **environment: str) -> workers.Job:
+    return workers.Job(
+        commands=[" ".join(call) + ";" for call in calls],
+        calls=list(calls),
+        folder=str(tmp_path),
+        environment=os.environ | environment,
+        output=tmp_path / "output",
+        stop=tmp_path / "stop",
+        modules=[],
+    )
+
+
+@pytest.mark.parametrize(
+    ("command", "arguments"),
+    [
+        ("python -m latentlab.stages.train mlp_8 fast 0", ["latentlab.stages.train", "mlp_8", "fast", "0"]),
+        ("python -m latentlab.stages.plan", ["latentlab.stages.plan"]),
+        ("python -m latentlab.stages.train 'a b'", ["latentlab.stages.train", "a b"]),
+        ("python -m latentlab.cli log", []),
+        ("python3 train.py", []),
+        ("python -m latentlab.stages.plan > plan.txt", []),
+        ("python -m latentlab.stages.train $ROW", []),
+        ("cat a | sort", []),
+        ("", []),
+    ],
+)
+def test_our_stages_are_told_from_what_is_the_shells(command, arguments):
+    assert workers.stage_arguments(command) == arguments
+
+
+def test_commands_run_in_their_folder_until_one_fails(tmp_path):
+    calls = [["sh", "-c", "echo $WORD > a.txt; echo said"], ["sh", "-c", "echo wrong >&2; exit 3"], ["touch", "never"]]
+    assert workers.run(job(tmp_path, *calls, WORD="hello")) == 3
+    assert (tmp_path / "a.txt").read_text(encoding="utf-8") == "hello\n"
+    assert (tmp_path / "output").read_text(encoding="utf-8") == "said\nwrong\n"
+    assert not (tmp_path / "never").exists()
+
+
+def test_a_request_to_stop_reaches_the_whole_command(tmp_path):
+    asked = job(tmp_path, ["sh", "-c", "sleep 60; true"])
+    threading.Timer(0.3, asked.stop.touch).start()
+    started = time.monotonic()
+    assert workers.run(asked) == -signal.SIGTERM
+    assert time.monotonic() - started < 10
+
+
+def test_libraries_are_read_from_the_sources():
+    found = workers.libraries("latentlab.stages.probe")
+    assert {"torch", "mlflow", "numpy", "sklearn.svm", "yaml", "safetensors"} <= set(found)
+    assert not any(name.startswith("latentlab") for name in found)
+    assert "mlflow" not in workers.libraries("latentlab.stages.compare")
+    assert workers.libraries("latentlab.stages.of_the_future") == []
+
+
+def test_a_process_of_more_than_one_thread_is_not_forked():
+    code = (
+        "import threading, time; from latentlab import workers; fresh = workers._may_fork();"
+        "threading.Thread(target=time.sleep, args=(1,)).start(); print(fresh, workers._may_fork())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [str(sys.platform == "linux"), "False"]
