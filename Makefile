@@ -9,7 +9,7 @@ export DVC_NO_ANALYTICS := 1
 export DO_NOT_TRACK := true
 export MLFLOW_DISABLE_TELEMETRY := true
 
-.PHONY: repro report test check ui lock clean
+.PHONY: repro report test check bench ui lock clean
 
 repro: $(VENV)/.study
 	latentlab repro
@@ -27,6 +27,11 @@ check: $(VENV)/.test
 	mypy
 	pytest -m "not slow"
 
+# about ten minutes on two cores that have nothing else to do; `latentlab bench --help` has its options
+bench: $(VENV)/.study
+	latentlab repro download
+	latentlab bench
+
 # on loopback, and without MLflow's job workers, which nothing here needs
 ui: $(VENV)/.study
 	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --workers 1 --host 127.0.0.1 --port $(or $(PORT),5000)
@@ -41,7 +46,7 @@ lock:
 # what `make` and the study made, but neither the results in git nor the runs in mlruns/
 clean:
 	rm -rf $(VENV) dvc_plots .mypy_cache .pytest_cache .ruff_cache .hypothesis src/latentlab.egg-info
-	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
+	find benchmarks src tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

@@ -1,18 +1,20 @@
 """The command line for people."""
 
 import argparse
+import importlib
 import io
 import os
 import sys
 from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any, NoReturn
 
 from latentlab import options
 
 GROUPS = {
     "With an image in your hand": ("reconstruct", "denoise", "interpolate", "sample", "encode", "decode", "embed"),
-    "With the study": ("repro", "log"),
+    "With the study": ("repro", "log", "bench"),
 }
 
 ROW_HELP = """\
@@ -56,6 +58,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
             stream.reconfigure(errors="backslashreplace")  # file names may hold what the terminal has no letters for
     if command == "repro":
         _repro(**given)
+    if command == "bench":
+        _bench(given)
+        return
     # behind --help, which needs none of it
     from latentlab import stages
 
@@ -74,7 +79,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", help=argparse.SUPPRESS, prog="latentlab")
     helps = {}
 
-    usages = {"log": "[ROW ...]", "repro": "[options] [TARGET ...]"}
+    usages = {"log": "[ROW ...]", "repro": "[options] [TARGET ...]", "bench": "[PART ...] [options]"}
 
     def command(name: str, summary: str, description: str) -> argparse.ArgumentParser:
         helps[name] = summary
@@ -94,6 +99,7 @@ def _parser() -> argparse.ArgumentParser:
         "Needed where DVC took outputs from its cache, or for a new store; doing it again changes nothing.",
     )
     log.add_argument("rows", nargs="*", metavar="ROW", help="rows of params.yaml; all of them when none is given")
+    options.add_bench(command)
     overview = "How small can the code of an autoencoder be, and what does it cost?\n"
     for title, names in GROUPS.items():
         overview += f"\n{title}:\n" + "".join(f"  {name:<13}{helps[name]}\n" for name in names)
@@ -111,6 +117,21 @@ def _repro(targets: list[str], num_jobs: int | None, backend: str) -> NoReturn:
     except UserError as error:
         _fail(str(error))
     except KeyboardInterrupt:  # before anything ran
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)
+
+
+def _bench(given: dict[str, Any]) -> None:
+    if not Path("benchmarks", "command.py").is_file():
+        _fail("there is no benchmarks/ here: `latentlab bench` runs in the project's folder")
+    from latentlab.errors import UserError
+
+    sys.path.insert(0, str(Path.cwd()))  # the package lies beside the pipeline, not in what is installed
+    try:
+        importlib.import_module("benchmarks.command").run(**given)
+    except UserError as error:
+        _fail("; ".join(str(error).splitlines()))
+    except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(130)
 

@@ -113,6 +113,37 @@ def add_repro(command: Callable[[str, str, str], argparse.ArgumentParser]) -> No
     )  # fmt: skip
 
 
+def add_bench(command: Callable[[str, str, str], argparse.ArgumentParser]) -> None:
+    """Adds `latentlab bench`, whose options are the arguments of `benchmarks.command.run`."""
+    bench = command(
+        "bench",
+        "how fast it is, against the sources' way",
+        "Measures, as ratios to a plain reference loop where there is one, and writes benchmarks/results/. PART is one of\n"
+        "  loop     images per second with the published settings\n"
+        "  quality  seconds until the published figures are met (it trains for long, so only when asked for)\n"
+        "  flops    share of the machine's matrix products\n"
+        "  stages   seconds, memory and start-up of each stage of the pipeline\n"
+        "  growth   time against images, epochs, rows and jobs\n"
+        "It needs the project's folder benchmarks/, and a machine that has nothing else to do.",
+    )
+    bench.add_argument("parts", nargs="*", metavar="PART", help="what is measured; all but quality by default")
+    bench.add_argument(
+        "--rows", nargs="+", metavar="ROW", help="rows of loop and flops (default: one or two of each source)"
+    )
+    bench.add_argument(
+        "--quality", dest="quality_rows", nargs="+", metavar="ROW",
+        help="measures quality too, of these rows (default of the part: cae_baseline conv_bn_64 mlp_8)",
+    )  # fmt: skip
+    bench.add_argument(
+        "--images", dest="num_images", type=_number(64, 55_000), metavar="N", help="images in a round (default: 8192)"
+    )
+    bench.add_argument("--rounds", dest="num_rounds", type=_number(1, 1000), metavar="N", help="rounds (default: 5)")
+    bench.add_argument("--quick", action="store_true", help="small, to see that it works; nothing is written")
+    bench.add_argument("--full", action="store_true", help="the stages at the size of the study")
+    bench.add_argument("--device", choices=("auto", "cpu", "cuda", "mps"), help="in the place of the one in params.yaml")
+    bench.add_argument("--output", type=Path, metavar="FOLDER", help="for the results, also of --quick")
+
+
 def _add_row(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("row", metavar="ROW", help="the model: see above")
 

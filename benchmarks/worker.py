@@ -1,0 +1,227 @@
+"""A process that measures: a request a line comes in, an answer a line goes out.
+
+Our loop and the reference have processes of their own, for what ours tells the C library about memory is for good. They
+stay alive for all rounds, so that no round pays for imports.
+"""
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+from torch.utils.flop_counter import FlopCounterMode
+from tqdm import tqdm
+
+from benchmarks import reference
+from latentlab import data, devices, layout, memory, models, params, training
+from latentlab.errors import UserError
+from latentlab.evaluation.complexity import num_macs
+from latentlab.stages.train import noisy
+
+Records = list[dict[str, float]]
+PEAK_SECONDS = 0.5
+
+
+@cache
+def study() -> params.Params:
+    """params.yaml."""
+    return params.load(layout.PARAMS)
+
+
+@cache
+def images(device: torch.device) -> tuple[Tensor, Tensor]:
+    """Training and validation images of the study."""
+    mnist = data.load(layout.DATA, study().split)
+    return mnist.train.images.to(device), mnist.validation.images.to(device)
+
+
+@cache
+def loader_set() -> Any:
+    """The same training images for the reference."""
+    dataset = reference.training_set(layout.DATA)
+    split = study().split
+    chosen, _ = data.stratified_split(dataset.targets.numpy(), [split.train, split.validation], split.seed)
+    dataset.data, dataset.targets = dataset.data[chosen], dataset.targets[chosen]
+    return dataset
+
+
+def ours(
+    name: str, recipe: params.Recipe, seed: int, num_images: int | None, num_validation: int | None, epochs: int | None,
+    device: str,
+) -> dict[str, Any]:  # fmt: skip
+    """Trains a row as the stage `train` does.
+
+    Args:
+        name: The row.
+        recipe: Its settings.
+        seed: Of weights and order.
+        num_images: How many of the training images, all if None.
+        num_validation: The same of the validation images.
+        epochs: In the place of the recipe's if not None.
+        device: As in params.yaml.
+
+    Returns:
+        "began", on the clock that all processes share; "records", one for each epoch: "seconds" of the training alone,
+        "validation_loss", "validation_mse".
+    """
+    place = devices.resolve(device)
+    devices.make_deterministic()
+    row, settings = study().row(name), study().training_of(name, recipe)
+    settings = settings.model_copy(update={"epochs": epochs or settings.epochs})
+    train, validation = images(place)
+    pairs = [(data.degrade(part, row.input_size), part) for part in (train[:num_images], validation[:num_validation])]
+    if row.input_noise:
+        pairs[1] = (noisy(pairs[1][0], row.input_noise, seed), pairs[1][1])
+    model = models.build(row, seed).to(place)
+    precision = devices.precision(settings.precision, place)
+    records: Records = []
+    with Path(os.devnull).open("w") as nowhere, tqdm(total=1, file=nowhere, mininterval=15) as bar:
+        synchronise(place)
+        began = time.monotonic()
+        for record in training.fit(model, pairs[0], pairs[1], settings, row.input_noise, seed, precision, bar):
+            losses = {key: record[key] for key in ("validation_loss", "validation_mse")}
+            records.append({"seconds": record["epoch_seconds"]} | losses)
+    return {"began": began, "whole_seconds": time.monotonic() - began, "records": records}
+
+
+def theirs(
+    name: str, seed: int, num_images: int | None, num_validation: int | None, epochs: int | None, device: str
+) -> dict[str, Any]:
+    """Trains a row with the reference loop and the published settings; arguments and answer as of `ours`."""
+    place = devices.resolve(device)
+    row, settings = study().row(name), study().training_of(name, "published")
+    reference.check(name, row)
+    if not isinstance(settings.optimizer, params.Adam):
+        raise UserError(f"row {name}: the reference loop knows Adam alone")
+    dataset = loader_set()
+    whole = dataset.data
+    model = reference.build(row, seed).to(place)
+    criterion = reference.criterion(row)
+    optimizer = torch.optim.Adam(model.parameters(), lr=settings.optimizer.lr, weight_decay=settings.optimizer.weight_decay)
+    scheduler = None
+    if isinstance(settings.schedule, params.Plateau):
+        scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(
+            optimizer, **settings.schedule.model_dump(include={"factor", "patience", "threshold"})
+        )
+    validation = images(place)[1][:num_validation]
+    records: Records = []
+    try:
+        dataset.data = whole[:num_images]
+        loader: DataLoader[Any] = DataLoader(dataset, batch_size=settings.batch_size, shuffle=True)
+        synchronise(place)
+        began = time.monotonic()
+        for _ in range(epochs or settings.epochs):
+            started = time.perf_counter()
+            train_loss = reference.train_epoch(model, loader, optimizer, criterion, place)
+            synchronise(place)
+            seconds = time.perf_counter() - started
+            found = reference.validate(model, validation, criterion)
+            records.append({"seconds": seconds, "validation_loss": found["loss"], "validation_mse": found["mse"]})
+            if scheduler is not None and isinstance(settings.schedule, params.Plateau):
+                scheduler.step(train_loss if settings.schedule.monitor == "train_loss" else found["loss"])
+    finally:
+        dataset.data = whole
+    return {"began": began, "whole_seconds": time.monotonic() - began, "records": records}
+
+
+def peak(precision: str, device: str) -> dict[str, Any]:
+    """FLOP/s of a large matrix product, the best of half a second of them; "precision" is the one that was computed in."""
+    place = devices.resolve(device)
+    dtype = devices.precision(precision, place)
+    size = 8192 if place.type == "cuda" else 2048
+    a, b = (torch.rand(size, size, device=place).to(dtype) for _ in range(2))
+    product = a @ b
+    seconds: list[float] = []
+    while sum(seconds) < PEAK_SECONDS or len(seconds) < 3:
+        synchronise(place)
+        started = time.perf_counter()
+        torch.matmul(a, b, out=product)
+        synchronise(place)
+        seconds.append(time.perf_counter() - started)
+    return {"flop_per_second": 2 * size**3 / min(seconds), "precision": str(dtype).removeprefix("torch.")}
+
+
+def flop_per_image(name: str) -> dict[str, Any]:
+    """What a training image costs in convolutions and matrix products.
+
+    A multiply-accumulate is 2 FLOP; forward, the gradients of the inputs and the gradients of the weights cost the same
+    each; the first layer needs no gradient of its input. Activations, norms, loss and optimiser are not counted.
+    """
+    row = study().row(name)
+    model = models.build(row, 0).eval()
+    blank = torch.zeros(1, 1, row.input_size, row.input_size)
+    macs = num_macs(model, blank)["total"]
+    return {"macs": macs, "flop": 6 * macs - 2 * first_layer_macs(model, blank)}
+
+
+@torch.inference_mode()
+def first_layer_macs(model: models.Autoencoder, image: Tensor) -> int:
+    """Multiply-accumulate operations of the encoder's first layer, for one image."""
+    first = next(each for each in model.encoder.modules() if isinstance(each, nn.Conv2d | nn.Linear))
+    x = image.flatten(1) if isinstance(first, nn.Linear) else image
+    with FlopCounterMode(display=False) as counter:
+        first(x)
+    return int(counter.get_total_flops() // 2)
+
+
+def check(names: list[str]) -> dict[str, Any]:
+    """Whether the reference has all of these rows; an error if not."""
+    for name in names:
+        reference.check(name, study().row(name))
+    return {}
+
+
+def about(device: str) -> dict[str, Any]:
+    """What torch is, and where it computes."""
+    place = devices.resolve(device)
+    return {
+        "device": place.type,
+        "gpu": torch.cuda.get_device_name(place) if place.type == "cuda" else None,
+        "torch": torch.__version__,
+        "default_threads": torch.get_num_threads(),
+        "native_bfloat16": devices.precision("bfloat16", place) == torch.bfloat16,
+    }
+
+
+def synchronise(device: torch.device) -> None:
+    """Waits for a GPU, which works on while the clock is read."""
+    if device.type != "cpu":
+        torch.accelerator.synchronize()
+
+
+CALLS: dict[str, Callable[..., dict[str, Any]]] = {
+    each.__name__: each for each in (ours, theirs, peak, flop_per_image, check, about)
+}
+
+
+def main(mode: str, num_threads: int) -> None:
+    """Answers requests until there are no more.
+
+    Args:
+        mode: "ours" for what a stage sets in its process, or "theirs" for torch's defaults.
+        num_threads: Of ours.
+    """
+    if mode == "ours":
+        memory.keep()
+        torch.set_num_threads(num_threads)
+    # whatever a library prints goes to stderr
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    for line in sys.stdin:
+        request = json.loads(line)
+        try:
+            answer = CALLS[request.pop("call")](**request)
+        except UserError as error:
+            answer = {"error": str(error)}
+        print(json.dumps(answer), file=answers, flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]))
