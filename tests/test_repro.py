@@ -143,7 +143,7 @@ def test_an_interrupt_keeps_what_has_finished_and_says_what_is_left(tiny, number
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 128 + number, output
     assert "interrupted" in output
-    assert set(re.findall(r"row@.", output.partition("not run to the end: ")[2])) == {"row@a", "row@b", "row@c"}
+    assert set(re.findall(r"row@.", output.partition("stopped: ")[2])) == {"row@a", "row@b", "row@c"}
     assert "Traceback" not in output
     assert not sleeper.is_running() or sleeper.status() == psutil.STATUS_ZOMBIE  # where nobody adopts orphans
     assert "z_first" in tiny.lock().decode()

@@ -92,6 +92,7 @@ class _Reproduction:
         self.environment = {} if "OMP_NUM_THREADS" in os.environ else dict.fromkeys(workers.THREADS, str(num_threads))
         self.num_ran = self.num_restored = 0
         self.failures: dict[Stage, int] = {}
+        self.stopped: list[Stage] = []
         self.unrecorded: list[Stage] = []
         self.names_before: dict[str, list[str]] = {}
         self.recorded_at = time.monotonic()
@@ -199,6 +200,8 @@ class _Reproduction:
                 self._fail(stage, USER if code == USER else CRASH, message)
                 if code == USER:
                     continue
+            else:
+                self.stopped.append(stage)
             if output:
                 print("".join(f"    {line}\n" for line in output.splitlines()), end="", file=sys.stderr)
 
@@ -245,10 +248,15 @@ class _Reproduction:
                 parts = [f"{self.num_ran} ran", f"{self.num_restored} from DVC's cache", f"{unchanged} were up to date"]
                 print(f"{', '.join(parts)}; {seconds:.1f} s", file=sys.stderr)
             return 0
-        if left:
-            names = ", ".join(stage.addressing for stage in left)
-            print(f"not run{' to the end' if received else ''}: {names}", file=sys.stderr)
+        if left and not received:
+            print(f"not run: {', '.join(stage.addressing for stage in left)}", file=sys.stderr)
         if received:
+            if self.stopped:
+                print(f"stopped: {', '.join(stage.addressing for stage in self.stopped)}", file=sys.stderr)
+            names = [stage.addressing for stage in left if stage not in self.stopped]
+            if names:  # which of them are stale nobody has looked yet
+                shown = ", ".join(names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")
+                print(f"not begun: {shown}", file=sys.stderr)
             print("interrupted; what has finished is kept, and the next call goes on from there", file=sys.stderr)
             return INTERRUPTED + received[0]
         return CRASH if CRASH in self.failures.values() else USER
