@@ -9,7 +9,7 @@ export DVC_NO_ANALYTICS := 1
 export DO_NOT_TRACK := true
 export MLFLOW_DISABLE_TELEMETRY := true
 
-.PHONY: repro report test check bench ui lock clean
+.PHONY: repro report study test check bench ui lock clean
 
 repro: $(VENV)/.study
 	latentlab repro
@@ -17,6 +17,13 @@ repro: $(VENV)/.study
 
 report: $(VENV)/.study
 	latentlab repro report
+
+# the search, then the rows that it found as any other rows, then the registry; again after Ctrl-C it goes on
+study: $(VENV)/.study
+	latentlab repro study/dvc.yaml
+	latentlab repro
+	latentlab log
+	latentlab study register
 
 test: $(VENV)/.test
 	pytest

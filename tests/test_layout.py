@@ -12,6 +12,7 @@ from latentlab.stages import train
 
 PIPELINE = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
 STAGES = PIPELINE["stages"]
+MATRIX = {"row": "variants", "recipe": "recipes", "seed": "seeds"}
 
 
 def paths(entries: list[str | dict]) -> set[str]:
@@ -29,12 +30,15 @@ def outputs(stage: str) -> set[str]:
 
 def test_outputs_of_the_stages_are_where_the_code_writes_them():
     run, baseline = layout.Run("a_row", "fast", 3), layout.Baseline("a_baseline")
-    expected = {
-        "download": {layout.DATA},
-        "plan": {layout.PLANS},
+    trained = {
         "train": {run.checkpoint.parent, run.curve},
         "evaluate": {run.metrics, run.images, run.pictures},
         "probe": {run.probes, run.confusion, run.embedding, run.embedding_picture},
+    }
+    expected = {
+        "download": {layout.DATA},
+        "plan": {layout.PLANS},
+        **{f"{stage}{group}": files for stage, files in trained.items() for group in ("", "_found")},
         "baseline": {baseline.metrics, baseline.probes, baseline.confusion},
         "denoiser": {layout.Baseline(layout.CLASSICAL).metrics},
         "codecs": {layout.CODECS},
@@ -80,11 +84,21 @@ def imported(path: Path) -> set[Path]:
     return found
 
 
+def reached_from(start: Path, harmless: set[Path]) -> set[Path]:
+    """Files of the package that a file imports, directly or not, without those that cannot change a number."""
+    reached = {start}
+    while True:
+        more = {path for each in reached for path in imported(each)} - harmless
+        if more <= reached:
+            return reached
+        reached |= more
+
+
 # what cannot change a number: names of paths, the parameters that DVC watches by themselves, the sums that the download
 # checked, what is told to people and to MLflow
 HARMLESS = {
-    "layout.py", "params/__init__.py", "params/analyses.py", "params/section.py", "params/training.py", "plans.py",
-    "download.py", "errors.py", "stages/log.py", "tracking/store.py", "tracking/runs.py",
+    "layout.py", "params/__init__.py", "params/analyses.py", "params/section.py", "params/study.py", "params/training.py",
+    "plans.py", "download.py", "errors.py", "processes.py", "stages/log.py", "tracking/store.py", "tracking/runs.py",
 }  # fmt: skip
 # a baseline shares the stage's module, but has no weights and runs on the CPU
 UNUSED = {"baseline": {"checkpoint.py", "devices.py", "pictures.py"}}
@@ -98,13 +112,26 @@ def test_a_stage_depends_on_all_code_that_it_runs(stage):
     declared |= {path for folder in declared if folder.is_dir() for path in folder.glob("*.py")}
     assert all(path.exists() for path in declared)
     harmless = {package / name for name in HARMLESS | UNUSED.get(stage, set())}
-    reached = {package / "stages" / f"{stage}.py"}
-    while True:
-        more = {path for each in reached for path in imported(each)} - harmless
-        if more <= reached:
-            break
-        reached |= more
+    reached = reached_from(package / "stages" / f"{stage.removesuffix('_found')}.py", harmless)
     assert {path for path in reached if path.parent.name != "models"} <= declared, stage
+
+
+def test_the_study_depends_on_all_code_that_a_trial_runs():
+    (body,) = yaml.safe_load((ROOT / "study/dvc.yaml").read_text(encoding="utf-8"))["stages"].values()
+    package = ROOT / "src/latentlab"
+    declared = {ROOT / path for path in paths(body["deps"]) if path.startswith("src/")}
+    declared |= {path for folder in declared if folder.is_dir() for path in folder.glob("*.py")}
+    assert all(path.exists() for path in declared)
+    assert reached_from(package / "study/objective.py", {package / name for name in HARMLESS}) <= declared
+    assert body["outs"] == [{layout.STUDY.as_posix(): {"cache": False}}]
+
+
+def test_found_rows_have_the_stages_of_all_rows():
+    for stage in ("train", "evaluate", "probe"):
+        other = STAGES[f"{stage}_found"]
+        assert other | {"matrix": None} == STAGES[stage] | {"matrix": None}
+        assert other["matrix"] == {key: f"${{found.{name}}}" for key, name in MATRIX.items()}
+        assert STAGES[stage]["matrix"] == {key: f"${{{name}}}" for key, name in MATRIX.items()}
 
 
 def test_train_depends_on_the_plan_of_its_row_alone():
@@ -124,5 +151,5 @@ def test_every_section_of_params_that_a_stage_watches_exists():
     content = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     for stage, body in STAGES.items():
         for key in body.get("do", body).get("params", []):
-            assert key.split(".")[0] in content, stage
+            assert key == {"found.yaml": None} or key.split(".")[0] in content, stage
     assert STUDY.variants

@@ -97,6 +97,53 @@ def test_code_sizes():
     assert {name: models.code_shape(STUDY.row(name)).numel() for name in expected} == expected
 
 
+def upsampled(**changes: object) -> params.Row:
+    given = {"source": "S", "training": "cae", "family": "upsampled_cae", "input_size": 28, "input_noise": None}
+    given |= {"channels": [4, 6, 8], "kernel_sizes": [3, 5, 3], "latent_dim": 5, "batch_norm": True, "negative_slope": 0.1}
+    return params.Row.model_validate(given | {"upsampling": "bilinear", "loss": "mse"} | changes)
+
+
+@pytest.mark.parametrize("upsampling", ["nearest", "bilinear"])
+@pytest.mark.parametrize("batch_norm", [False, True])
+@pytest.mark.parametrize("channels", [[4], [4, 6], [4, 6, 8], [4, 6, 8, 2]])
+def test_layers_of_the_family_of_the_study(upsampling, batch_norm, channels):
+    depth = len(channels)
+    row = upsampled(upsampling=upsampling, batch_norm=batch_norm, channels=channels, kernel_sizes=[3, 5, 3, 7][:depth])
+    model = models.build(row, seed=0).eval()
+    sizes = [28, 14, 7, 4, 2][: depth + 1]
+    steps = [module for module in model.encoder if isinstance(module, nn.Conv2d)]
+    x = torch.rand(2, 1, 28, 28)
+    for layer in model.encoder:
+        x = layer(x)
+        if isinstance(layer, nn.Conv2d):
+            assert x.shape[2:] == (sizes[1 + steps.index(layer)],) * 2
+    assert x.shape == (2, 5)
+    restored = []
+    for layer in model.decoder:
+        x = layer(x)
+        if isinstance(layer, nn.Conv2d):
+            restored.append(x.shape[-1])
+    assert restored == sizes[-2::-1]
+    assert isinstance(model.decoder[-1], nn.Conv2d)  # neither normalisation nor activation before the sigmoid
+    assert sum(isinstance(layer, nn.BatchNorm2d) for layer in model.modules()) == (2 * depth - 1) * batch_norm
+    kernels = [layer.kernel_size[0] for layer in model.decoder if isinstance(layer, nn.Conv2d)]
+    assert kernels == [step.kernel_size[0] for step in steps][::-1]
+    assert models.code_shape(row) == (5,)
+
+
+def test_the_family_of_the_study_learns():
+    model, (x, target) = models.build(upsampled(loss="bce"), seed=0), batch("cae_baseline", 16)
+    optimiser = torch.optim.SGD(model.parameters(), lr=0.1)
+    before = model.loss(x, target, torch.Generator())["loss"]
+    before.backward()
+    optimiser.step()
+    assert model.loss(x, target, torch.Generator())["loss"] < before
+
+
+def test_the_rows_that_the_study_has_found_fit_their_families():
+    models.check(params.load(ROOT / "params.yaml"))
+
+
 def test_macs_against_a_count_by_hand():
     # source A's baseline: out_height * out_width * out_channels * in_channels * kernel^2 for each convolution
     encoder = 14 * 14 * 32 * 1 * 16 + 7 * 7 * 32 * 32 * 16 + 4 * 4 * 64 * 32 * 9 + 1024 * 32

@@ -18,6 +18,7 @@ from conftest import ROOT
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
 ROWS = ["cae_tradeoff", "mlp_8", "vae_2"]
+NOTHING_FOUND = {"recipes": [], "seeds": [], "variants": {}, "training": {}}
 RUNS = [f"{row}-fast-0" for row in ROWS]
 TABLES = {"compare", "claims", "plot", "report"}
 
@@ -62,6 +63,9 @@ class Project:
 
     def params(self) -> dict:
         return yaml.safe_load((self.folder / "params.yaml").read_text(encoding="utf-8"))
+
+    def write_found(self, content: dict) -> None:
+        (self.folder / "found.yaml").write_text(yaml.safe_dump({"found": content}), encoding="utf-8")
 
     def write_params(self, content: dict) -> None:
         (self.folder / "params.yaml").write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
@@ -111,6 +115,11 @@ def project(tmp_path_factory: pytest.TempPathFactory, mnist_gz_folder: Path) -> 
     content["published"] = {name: content["published"][name] for name in ROWS if name in content["published"]}
     content["experiments"] = {"all": {"title": "All", "rows": ROWS}}
     content["baselines"] = {name: content["baselines"][name] for name in ("pca_8", "raw_pixels")}
+    content["study"] |= {"known_rows": ["cae_tradeoff"], "num_trials": 3}
+    content["study"]["training"] |= {"epochs": 2}
+    content["study"]["final"] = {"epochs": 1, "seeds": [0, 3]}
+    content["study"]["winners"] = {"tradeoff_found": {"rule": "knee"}}
+    project.write_found(NOTHING_FOUND)
     content["split"] |= {"train": 400, "validation": 100, "test": 200}
     content["analyses"]["interpolation"] |= {"first": 12, "second": 34, "num_pairs": 10}
     content["analyses"]["latent_space"] |= {"num_large": 150}
@@ -220,7 +229,7 @@ def test_a_plain_mlflow_finds_the_store(project):
 
 
 def test_a_second_time_all_is_up_to_date(project):
-    for command in (("latentlab", "repro"), ("dvc", "repro"), ("dvc", "status")):
+    for command in (("latentlab", "repro"), ("dvc", "repro"), ("dvc", "status", "dvc.yaml")):
         assert "Data and pipelines are up to date." in project.run(*command)
 
 
@@ -305,6 +314,45 @@ def test_touching_a_family_runs_that_family_alone(project):
         file.write("# a touch\n")
     # the numbers stay the same, so there is nothing new to report
     assert project.repro() - {"report"} == {"plan"} | stages_of("mlp_8-fast-0") | TABLES - {"report"}
+
+
+def test_the_study_finds_a_row_which_is_trained_as_any_other_and_registered(project):
+    output = project.run("latentlab", "repro", "study/dvc.yaml")
+    assert "study tradeoff in sqlite:///study/study.db: " in output
+    table = pd.read_csv(project.folder / "results/study/trials.csv")
+    assert (table["epochs"] > 0).sum() == 3
+    assert table.loc[0, "known_row"] == "cae_tradeoff"
+    assert {path.name for path in (project.folder / "results/study").iterdir()} >= {
+        "trials.csv", "front.csv", "hypervolume.csv", "winners.json", "front_code_size.png", "front_parameters.png",
+    }  # fmt: skip
+    mlflow.set_tracking_uri(f"sqlite:///{project.folder / 'mlruns/mlflow.db'}")
+    client = mlflow.MlflowClient()
+    runs = client.search_runs([client.get_experiment_by_name("latentlab-study").experiment_id])
+    (parent,) = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
+    children = [run for run in runs if run.data.tags.get("mlflow.parentRunId") == parent.info.run_id]
+    assert (len(children), len(runs)) == (3, 4)
+    assert {run.info.status for run in runs} == {"FINISHED"}
+    assert all({"objective/validation_mse", "size/num_macs"} <= set(run.data.metrics) for run in children)
+    assert {"trials.csv", "front.csv", "front_parameters.png"} <= {
+        each.path for each in client.list_artifacts(parent.info.run_id)
+    }
+    found = [f"tradeoff_found-fast-{seed}" for seed in (0, 3)]
+    expected = {f"{stage}_found@{run}" for stage in ("train", "evaluate", "probe") for run in found}
+    assert "is not trained yet: latentlab repro" in project.run("latentlab", "study", "register", check=False)
+    # the tables may be as they were, where a row of the study is one that was there before
+    assert project.repro() - TABLES == expected | {"plan"}
+    leaderboard = pd.read_csv(project.folder / "reports/leaderboard.csv").set_index("row")
+    assert leaderboard.loc["tradeoff_found", "num_seeds"] == 2
+    for _ in range(2):
+        output = project.run("latentlab", "study", "register")
+        assert "champion: tradeoff_found-fast-0 is models:/latentlab/1" in output
+        assert "reference: cae_tradeoff-fast-0 is models:/latentlab/2" in output
+    assert "MSE" in project.run("latentlab", "reconstruct", "models:/latentlab@champion", "--index", "0")
+    assert "up to date" in project.run("dvc", "repro")
+    assert "tradeoff" in project.run("optuna", "--storage", "sqlite:///study/study.db", "studies")
+    project.write_found(NOTHING_FOUND)
+    assert project.repro() - {"plan"} == TABLES
+    assert "tradeoff_found" not in (project.folder / "reports/leaderboard.csv").read_text(encoding="utf-8")
 
 
 def test_bad_input_is_one_clear_error_before_any_work(project):

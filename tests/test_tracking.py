@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import textwrap
-import time
 from pathlib import Path
 
 import mlflow
@@ -281,9 +280,3 @@ def test_deleted_runs_are_out_of_sight_but_not_lost(tmp_path):
     runs.log_row(experiment_id, outputs(tmp_path / "row", 0.03))
     deleted = mlflow.MlflowClient().search_runs([experiment_id], run_view_type=ViewType.DELETED_ONLY)
     assert [run.info.run_id for run in deleted] == [first]
-
-
-def test_process_tags_are_of_this_process():
-    tags = store.process_tags()
-    assert tags["process.pid"] == str(os.getpid())
-    assert float(tags["process.started"]) < time.time()

@@ -14,7 +14,7 @@ from latentlab import options
 
 GROUPS = {
     "With an image in your hand": ("reconstruct", "denoise", "interpolate", "sample", "encode", "decode", "embed"),
-    "With the study": ("repro", "log", "bench"),
+    "With all of it": ("repro", "log", "study", "bench"),
 }
 
 ROW_HELP = """\
@@ -66,6 +66,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     if command == "log":
         stages.start(_log, given["rows"], pinned=False)
+    elif command == "study":
+        stages.start(partial(_study, **given), [], pinned=False)
     else:
         stages.start(partial(_apply, command, given), [], pinned=False)
 
@@ -79,7 +81,12 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", help=argparse.SUPPRESS, prog="latentlab")
     helps = {}
 
-    usages = {"log": "[ROW ...]", "repro": "[options] [TARGET ...]", "bench": "[PART ...] [options]"}
+    usages = {
+        "log": "[ROW ...]",
+        "repro": "[options] [TARGET ...]",
+        "study": "ACTION [options]",
+        "bench": "[PART ...] [options]",
+    }
 
     def command(name: str, summary: str, description: str) -> argparse.ArgumentParser:
         helps[name] = summary
@@ -99,6 +106,7 @@ def _parser() -> argparse.ArgumentParser:
         "Needed where DVC took outputs from its cache, or for a new store; doing it again changes nothing.",
     )
     log.add_argument("rows", nargs="*", metavar="ROW", help="rows of params.yaml; all of them when none is given")
+    options.add_study(command)
     options.add_bench(command)
     overview = "How small can the code of an autoencoder be, and what does it cost?\n"
     for title, names in GROUPS.items():
@@ -119,6 +127,17 @@ def _repro(targets: list[str], num_jobs: int | None, backend: str) -> NoReturn:
     except KeyboardInterrupt:  # before anything ran
         print("interrupted", file=sys.stderr)
         sys.exit(130)
+
+
+def _study(action: str, num_workers: int | None, num_trials: int | None, storage_url: str | None) -> None:
+    from latentlab.study import search
+
+    if action == "run":
+        search.run(num_workers, storage_url, num_trials)
+    elif action == "status":
+        search.status(storage_url)
+    else:
+        search.register()
 
 
 def _bench(given: dict[str, Any]) -> None:
@@ -169,8 +188,8 @@ def _log(*rows: str) -> None:
     asked = [
         layout.Run(name, recipe, seed)
         for name in rows or study.variants
-        for recipe in study.recipes
-        for seed in study.seeds
+        for recipe in study.recipes_of(name)
+        for seed in study.seeds_of(name)
     ]
     for run in asked:
         if run.checkpoint.exists() and run.curve.exists():

@@ -16,6 +16,8 @@ BASELINES = RESULTS / "baselines"
 CODECS = BASELINES / "codecs.csv"
 # beside the baselines of params.yaml: the denoiser that learns nothing
 CLASSICAL = "classical"
+STUDY = RESULTS / "study"
+STUDY_LOCK = Path("study/.lock")
 CLAIMS = RESULTS / "claims.json"
 REPORTS = Path("reports")
 FIGURES = REPORTS / "figures"

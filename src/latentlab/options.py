@@ -113,6 +113,33 @@ def add_repro(command: Callable[[str, str, str], argparse.ArgumentParser]) -> No
     )  # fmt: skip
 
 
+def add_study(command: Callable[[str, str, str], argparse.ArgumentParser]) -> None:
+    """Adds `latentlab study`, whose actions are functions of `latentlab.study.search`."""
+    study = command(
+        "study",
+        "the search for the smallest good autoencoder",
+        "Optuna searches for rows of small error, small code and little compute, as `study` of params.yaml says. ACTION:\n"
+        "  run       search on until as many trials are trained as asked for; the winners become rows, in found.yaml\n"
+        "  status    how far it is, and the front\n"
+        "  register  the trained winner as `champion` in MLflow's model registry, the row to beat as `reference`\n"
+        "After Ctrl-C, or when a worker was killed, `run` goes on where it was. Workers on other machines share the study\n"
+        "if they are given the same storage.",
+    )
+    study.add_argument("action", choices=("run", "status", "register"), metavar="ACTION", help="see above")
+    study.add_argument(
+        "--workers", dest="num_workers", type=_number(1, 1024), metavar="N",
+        help="of run: processes, each with one thread (default: one for each core)",
+    )  # fmt: skip
+    study.add_argument(
+        "--trials", dest="num_trials", type=_number(1, 100_000), metavar="N",
+        help="of run: trained ones in all, in the place of study.num_trials",
+    )  # fmt: skip
+    study.add_argument(
+        "--storage", dest="storage_url", metavar="URL",
+        help="of run and status: in the place of study.storage: sqlite:///FILE, postgresql://..., journal:///FILE, grpc://...",
+    )  # fmt: skip
+
+
 def add_bench(command: Callable[[str, str, str], argparse.ArgumentParser]) -> None:
     """Adds `latentlab bench`, whose options are the arguments of `benchmarks.command.run`."""
     bench = command(

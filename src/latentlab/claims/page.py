@@ -65,6 +65,8 @@ def _counts(entries: Sequence[Entry], sources: Mapping[str, str], recipes: Seque
     lines = [_head("source", "claims", *(f"{recipe}: holds / does not / not decided" for recipe in recipes))]
     for letter, name in sources.items():
         own = [entry for entry in entries if entry.source == letter]
+        if not own:  # the study's rows are ours, and claim nothing
+            continue
         cells = []
         for recipe in recipes:
             count = Counter(entry.judgements[recipe].verdict for entry in own)

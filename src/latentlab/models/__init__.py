@@ -15,6 +15,7 @@ from latentlab.models.mlp import MLP
 from latentlab.models.pooled_cae import PooledCAE
 from latentlab.models.strided_cae import StridedCAE
 from latentlab.models.superres_ae import SuperresAE
+from latentlab.models.upsampled_cae import UpsampledCAE
 from latentlab.params import Params, ParamsError, Row, explain
 
 __all__ = ["MODELS", "Autoencoder", "build", "check", "code_shape"]
@@ -27,6 +28,7 @@ MODELS: dict[str, type[Autoencoder]] = {
     "conv_dense_ae": ConvDenseAE,
     "superres_ae": SuperresAE,
     "conv_bn_ae": ConvBnAE,
+    "upsampled_cae": UpsampledCAE,
 }
 
 

@@ -4,7 +4,7 @@ A fault is reported as one `ParamsError` whose lines name the key, what stands t
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -23,6 +23,7 @@ from pydantic import (
 from latentlab.errors import UserError
 from latentlab.params.analyses import Analyses, LatentSpace
 from latentlab.params.section import Section
+from latentlab.params.study import StudySettings
 from latentlab.params.training import Adam, Constant, Cosine, Muon, Plateau, Training
 
 __all__ = [
@@ -33,6 +34,8 @@ __all__ = [
     "Cosine",
     "Data",
     "Experiment",
+    "Found",
+    "FoundFile",
     "LatentSpace",
     "Muon",
     "Params",
@@ -42,11 +45,14 @@ __all__ = [
     "Recipe",
     "Row",
     "Split",
+    "StudySettings",
     "Training",
     "explain",
     "load",
 ]  # fmt: skip
 
+# beside params.yaml
+FOUND = "found.yaml"
 NUM_TRAINING_IMAGES = 60_000
 NUM_TEST_IMAGES = 10_000
 
@@ -130,8 +136,23 @@ Recipe = Literal["fast", "published"]
 RowName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_]*$")]
 
 
+class Found(Section):
+    """Rows that the trade-off study has found, with their settings, recipes and seeds."""
+
+    recipes: list[Recipe]
+    seeds: list[Annotated[int, Field(ge=0)]]
+    variants: dict[RowName, Row]
+    training: dict[RowName, Training]
+
+
+class FoundFile(Section):
+    """All of found.yaml."""
+
+    found: Found
+
+
 class Params(Section):
-    """All of params.yaml."""
+    """All of params.yaml; `variants` and `training` hold what was found by the study as well, `found` says which."""
 
     seeds: list[Annotated[int, Field(ge=0)]] = Field(min_length=1)
     recipes: list[Recipe] = Field(min_length=1)
@@ -145,6 +166,8 @@ class Params(Section):
     baselines: dict[RowName, Baseline]
     published: dict[str, Published]
     experiments: dict[RowName, Experiment]
+    study: StudySettings
+    found: Found = Found(recipes=[], seeds=[], variants={}, training={})
 
     @model_validator(mode="after")
     def _refers_to_what_exists(self) -> Self:
@@ -162,7 +185,8 @@ class Params(Section):
         for name, row in self.variants.items():
             if row.source not in self.sources:
                 faults.append(f"variants.{name}.source: {row.source!r} is not in sources: {_choices(self.sources)}")
-            for recipe, settings in self.training.items():
+            for recipe in self.found.recipes if name in self.found.variants else self.training:
+                settings = self.training.get(recipe, {})
                 if row.training not in settings:
                     faults.append(
                         f"variants.{name}.training: {row.training!r} is not in training.{recipe}: {_choices(settings)}"
@@ -177,9 +201,26 @@ class Params(Section):
             for row_name in experiment.rows:
                 if row_name not in self.variants:
                     faults.append(f"experiments.{name}.rows: {row_name!r} is not in variants: {_choices(self.variants)}")
+        if self.study.source not in self.sources:
+            faults.append(f"study.source: {self.study.source!r} is not in sources: {_choices(self.sources)}")
+        for key, names in (("known_rows", self.study.known_rows), ("reference", [self.study.reference])):
+            for name in names:
+                if name not in self.variants:
+                    faults.append(f"study.{key}: {name!r} is not in variants: {_choices(self.variants)}")
+        for name in self.study.winners:
+            if name in self.baselines or (name in self.variants and name not in self.found.variants):
+                faults.append(f"study.winners.{name}: the name is taken by a row or a baseline")
         if faults:
             raise ValueError("\n".join(faults))
         return self
+
+    def recipes_of(self, name: str) -> list[Recipe]:
+        """The recipes that a row is trained with."""
+        return self.found.recipes if name in self.found.variants else self.recipes
+
+    def seeds_of(self, name: str) -> list[int]:
+        """The seeds that a row is trained with."""
+        return self.found.seeds if name in self.found.variants else self.seeds
 
     def row(self, name: str) -> Row:
         """The row of that name.
@@ -207,6 +248,8 @@ class UniqueKeyLoader(yaml.SafeLoader):
         seen: set[Any] = set()
         for key_node, _ in node.value:
             key = self.construct_object(key_node, deep=True)
+            if not isinstance(key, Hashable):
+                raise ParamsError(f"line {key_node.start_mark.line + 1}: a list or a mapping cannot be a key")
             if key_node.tag != "tag:yaml.org,2002:merge" and key in seen:
                 raise ParamsError(f"line {key_node.start_mark.line + 1}: the key {key!r} stands twice")
             seen.add(key)
@@ -214,7 +257,7 @@ class UniqueKeyLoader(yaml.SafeLoader):
 
 
 def load(path: Path) -> Params:
-    """Reads and checks params.yaml.
+    """Reads and checks params.yaml, and found.yaml beside it if it is there.
 
     Args:
         path: The file.
@@ -223,22 +266,48 @@ def load(path: Path) -> Params:
         The checked parameters. What only a model family can check (its own keys) is checked by `latentlab.models.check`.
 
     Raises:
-        ParamsError: The file is missing, is no YAML, or a key is unknown, missing, of the wrong type or out of range.
+        ParamsError: A file is missing, is no YAML, or a key is unknown, missing, of the wrong type or out of range.
     """
+    content = _read(path)
+    found = path.with_name(FOUND)
+    if found.exists() and isinstance(content, dict):
+        content = _joined(content, _read(found), found)
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ParamsError(f"{path}: cannot be read: {error}") from None
+        return Params.model_validate(content)
+    except ValidationError as error:
+        raise ParamsError(explain(error, str(path))) from None
+
+
+def _read(path: Path) -> Any:
     try:
         # a subclass of the safe loader: it constructs plain values only
-        content = yaml.load(text, Loader=UniqueKeyLoader)
-        return Params.model_validate(content)
+        return yaml.load(path.read_text(encoding="utf-8"), Loader=UniqueKeyLoader)
+    except (OSError, UnicodeDecodeError) as error:
+        raise ParamsError(f"{path}: cannot be read: {error}") from None
     except yaml.YAMLError as error:
         raise ParamsError(f"{path}: is not YAML: {error}") from None
     except ParamsError as error:
         raise ParamsError(f"{path}: {error}") from None
+
+
+def _joined(content: dict[str, Any], found: Any, path: Path) -> dict[str, Any]:
+    """The content of params.yaml with the rows of found.yaml behind its own."""
+    try:
+        checked = FoundFile.model_validate(found).found
     except ValidationError as error:
         raise ParamsError(explain(error, str(path))) from None
+    variants, training = content.get("variants"), content.get("training")
+    if not isinstance(variants, dict) or not isinstance(training, dict):
+        return content  # its own check will say so
+    for name in checked.variants:
+        if name in variants:
+            raise ParamsError(f"{path}: found.variants.{name}: a row of that name stands in params.yaml")
+    dumped = checked.model_dump()
+    joined = {
+        recipe: settings | dumped["training"] if recipe in checked.recipes and isinstance(settings, dict) else settings
+        for recipe, settings in training.items()
+    }
+    return content | {"variants": variants | dumped["variants"], "training": joined, "found": dumped}
 
 
 def explain(error: ValidationError, where: str) -> str:

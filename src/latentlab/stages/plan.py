@@ -7,10 +7,10 @@ from latentlab.layout import Run
 
 
 def main() -> None:
-    """Writes the plans of all rows under all recipes, also of those that are not asked for now."""
+    """Writes the plans of all rows under all recipes that they have, also of those that are not asked for now."""
     study = stages.read_params()
-    for recipe in study.training:
-        for name in study.variants:
+    for recipe, settings in study.training.items():
+        for name in (name for name, row in study.variants.items() if row.training in settings):
             plans.write(plans.make(study, name, recipe), Run(name, recipe, 0).plan)
 
 

@@ -21,7 +21,7 @@ from mlflow.entities import Metric, Run
 from mlflow.models import infer_signature
 
 from latentlab.models import Autoencoder
-from latentlab.tracking.store import process_tags
+from latentlab.processes import process_tags
 
 MNIST_HOMEPAGE = "http://yann.lecun.com/exdb/mnist/"
 

@@ -7,9 +7,10 @@ import sys
 from pathlib import Path
 
 import mlflow
-import psutil
 from filelock import FileLock
 from mlflow.entities import ViewType
+
+from latentlab.processes import is_alive
 
 DEFAULT_EXPERIMENT = "latentlab"
 
@@ -23,7 +24,7 @@ _LOCATIONS = (
 )
 
 
-def open_store(root: Path) -> str:
+def open_store(root: Path, suffix: str = "") -> str:
     """Makes the store ready and selects the experiment; safe when several processes do so at once.
 
     The store is SQLite in `mlruns/mlflow.db` with the artifacts beside it, unless MLFLOW_TRACKING_URI names another. The
@@ -31,11 +32,12 @@ def open_store(root: Path) -> str:
 
     Args:
         root: The project's folder.
+        suffix: Put behind the name of the experiment.
 
     Returns:
         The id of the experiment.
     """
-    name = os.environ.get("MLFLOW_EXPERIMENT_NAME", DEFAULT_EXPERIMENT)
+    name = os.environ.get("MLFLOW_EXPERIMENT_NAME", DEFAULT_EXPERIMENT) + suffix
     folder = root.resolve() / "mlruns"
     embedded = f"sqlite:///{folder / 'mlflow.db'}"
     if os.environ.get("MLFLOW_TRACKING_URI", embedded) != embedded:
@@ -59,16 +61,6 @@ def open_store(root: Path) -> str:
     return experiment_id
 
 
-def process_tags() -> dict[str, str]:
-    """Tags by which a later start can tell whether the process of a run is still alive."""
-    process = psutil.Process()
-    return {
-        "process.host": socket.gethostname(),
-        "process.pid": str(process.pid),
-        "process.started": f"{process.create_time():.3f}",
-    }
-
-
 def _mend(folder: Path, old: str, new: str) -> None:
     """Rewrites the artifact locations after the project's folder was moved or copied: MLflow keeps absolute ones."""
     with sqlite3.connect(folder / "mlflow.db") as database:
@@ -90,18 +82,9 @@ def _close_leftovers(experiment_id: str) -> None:
     running = client.search_runs([experiment_id], "attributes.status = 'RUNNING'", ViewType.ACTIVE_ONLY)
     for run in running:
         tags = run.data.tags
-        if tags.get("process.host") == socket.gethostname() and not _is_alive(tags):
+        if tags.get("process.host") == socket.gethostname() and not is_alive(tags):
             client.set_terminated(run.info.run_id, "KILLED")
             print(
                 f"MLflow: the run {run.info.run_name} was left behind by a killed process: KILLED",
                 file=sys.stderr,
             )
-
-
-def _is_alive(tags: dict[str, str]) -> bool:
-    try:
-        created = psutil.Process(int(tags["process.pid"])).create_time()
-    except psutil.NoSuchProcess:
-        return False
-    # a number that the system has given to another process since is not the same process
-    return abs(created - float(tags["process.started"])) < 1

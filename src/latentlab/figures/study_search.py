@@ -1,0 +1,96 @@
+"""Figures of the trade-off study: its front beside the rows and PCA, how it grew, and what mattered."""
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib as mpl
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from latentlab.figures.panels import GREY
+from latentlab.figures.style import MARKERS, logarithmic_x, logarithmic_y
+from latentlab.params import Params
+from latentlab.styles import styles
+
+FRONT = "#EE6677"
+LABELS = {
+    "code_size": "code size (numbers per image)",
+    "num_parameters": "trainable parameters",
+    "num_macs": "MACs per image",
+}
+
+
+def front(
+    project: Params, trials: pd.DataFrame, on_front: Sequence[int], winners: Mapping[str, int], rows: pd.DataFrame, x: str
+) -> Figure:
+    """Validation error of all finished trials against one of their sizes, the front joined by a line.
+
+    Args:
+        project: For the styles of the rows.
+        trials: Content of trials.csv.
+        on_front: Numbers of the trials on the front.
+        winners: Number of the trial by the name of the row that it becomes.
+        rows: "row", "error" and the sizes of what is compared: rows of the table by their validation error, and PCA, whose
+            "row" begins with "pca", by its test error, as it has no other.
+        x: Column of the size.
+    """
+    figure = Figure(figsize=(8, 5.2), layout="constrained")
+    panel = figure.subplots()
+    finished = trials[(trials["state"] == "finished") & (trials["reason"] != "repeated")]
+    panel.scatter(finished[x], finished["validation_mse"], s=12, color="#BBBBBB", label="trials", zorder=2)
+    chosen = finished[finished["number"].isin(on_front)].sort_values([x, "validation_mse"])
+    label = "front (of all three objectives)"
+    panel.scatter(chosen[x], chosen["validation_mse"], s=22, facecolor="none", edgecolor=FRONT, label=label, zorder=4)
+    best = chosen[chosen["validation_mse"] == chosen["validation_mse"].cummin()]
+    panel.step(best[x], best["validation_mse"], where="post", color=FRONT, linewidth=1.2, zorder=3)
+    is_pca = rows["row"].str.startswith("pca")
+    baselines = rows[is_pca].dropna(subset=[x, "error"]).sort_values(x)
+    if len(baselines):
+        panel.plot(
+            baselines[x], baselines["error"], color=GREY, marker=".", linewidth=1, label="PCA (test images)", zorder=1
+        )
+    drawn = styles(project)
+    for name, error, size in rows[~is_pca][["row", "error", x]].itertuples(index=False):
+        look = drawn[name]
+        panel.scatter(size, error, color=look.colour, marker=MARKERS[look.marker], s=30, label=name, alpha=0.8, zorder=3)
+    for name, number in winners.items():
+        place = finished.loc[finished["number"] == number, [x, "validation_mse"]].to_numpy(float)[0]
+        panel.scatter(place[0], place[1], marker="*", s=140, color=FRONT, edgecolor="black", linewidth=0.6, zorder=6)
+        panel.annotate(name, (place[0], place[1]), (8, -12), textcoords="offset points", fontsize=8, zorder=7)
+    logarithmic_x(panel)
+    panel.xaxis.set_major_formatter(mpl.ticker.StrMethodFormatter("{x:,.0f}"))
+    logarithmic_y(panel)
+    panel.set_xlabel(LABELS[x])
+    panel.set_ylabel("validation mean squared error per pixel")
+    panel.set_title(f"The front of the study {project.study.name!r}, and what was there before")
+    panel.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), fontsize=6.5)
+    return figure
+
+
+def growth(table: pd.DataFrame) -> Figure:
+    """Hypervolume of the front after each trained trial; content of hypervolume.csv."""
+    figure = Figure(figsize=(6.5, 3.6), layout="constrained")
+    panel = figure.subplots()
+    panel.step(table["trained"], table["hypervolume"], where="post", color=FRONT)
+    panel.set_xlabel("trained trials")
+    panel.set_ylabel("share of the box to the reference point")
+    panel.set_title("Hypervolume that the front dominates")
+    return figure
+
+
+def importances(found: Mapping[str, Mapping[str, float]]) -> Figure:
+    """Importance of what was drawn for the validation error, by family; shares of one."""
+    heights = [max(len(shares), 1) for shares in found.values()]
+    figure = Figure(figsize=(6.5, 1.2 + 0.28 * sum(heights)), layout="constrained")
+    panels = figure.subplots(len(found), 1, squeeze=False, height_ratios=heights, sharex=True)[:, 0]
+    for panel, (family, shares) in zip(panels, found.items(), strict=True):
+        _bars(panel, family, shares)
+    panels[-1].set_xlabel("importance for the validation error (PED-ANOVA)")
+    return figure
+
+
+def _bars(panel: Axes, family: str, shares: Mapping[str, float]) -> None:
+    ordered = sorted(shares.items(), key=lambda item: item[1])
+    panel.barh([name.removeprefix(f"{family}.") for name, _ in ordered], [share for _, share in ordered], color="#4477AA")
+    panel.set_title(family, loc="left")
+    panel.grid(axis="y", visible=False)

@@ -1,0 +1,155 @@
+"""The trade-off study: what may vary, what is minimised, within which bounds, and how long it may take."""
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Discriminator, Field, PositiveFloat, PositiveInt, Tag, model_validator
+
+from latentlab.params.section import Section
+from latentlab.params.training import Training
+
+Number = int | float
+Objective = Literal["validation_mse", "code_size", "compute"]
+
+
+class Range(Section):
+    """Numbers from `low` to `high`, both included: whole ones if both are whole, else any, on a log scale if asked for."""
+
+    low: Number
+    high: Number
+    step: PositiveInt = 1
+    log: bool = False
+
+    @model_validator(mode="after")
+    def _is_a_range(self) -> Self:
+        if self.low > self.high:
+            raise ValueError(f"the range is empty: low {self.low} is above high {self.high}")
+        if self.log and self.low <= 0:
+            raise ValueError(f"a logarithmic range starts above 0, not at {self.low}")
+        if self.step != 1 and (self.log or not self.is_whole):
+            raise ValueError("a step goes with a range of whole numbers that is not logarithmic")
+        return self
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether its numbers are whole."""
+        return isinstance(self.low, int) and isinstance(self.high, int)
+
+
+def _kind_of_dimension(value: Any) -> str:
+    if isinstance(value, (dict, Range)):
+        return "range"
+    return "choices" if isinstance(value, list) else "fixed"
+
+
+# what a key of a row may be: one of a list, a number of a range, or always the same
+Fixed = bool | int | float | str
+Dimension = Annotated[
+    Annotated[Range, Tag("range")]
+    | Annotated[list[Fixed], Field(min_length=1), Tag("choices")]
+    | Annotated[Fixed, Tag("fixed")],
+    Discriminator(_kind_of_dimension),
+]
+
+
+class Space(Section):
+    """What may vary.
+
+    `families`: for each family that may be drawn its keys, and `depth`, the length of those that are lists, whose dimension
+    is for each of their entries. `training`: keys of the trials' settings, with dots: "optimizer.lr".
+    """
+
+    families: dict[str, dict[str, Dimension]] = Field(min_length=1)
+    training: dict[str, Dimension]
+
+
+class Bounds(Section):
+    """What a trial must not exceed; `null` is no bound. `compute` is in the unit of the study's."""
+
+    validation_mse: PositiveFloat | None
+    code_size: PositiveInt | None
+    compute: PositiveInt | None
+
+
+class ReferencePoint(Section):
+    """The corner from which the hypervolume is measured; what is worse than it in anything adds nothing."""
+
+    validation_mse: PositiveFloat
+    code_size: PositiveInt
+    compute: PositiveInt
+
+
+class Halving(Section):
+    """Successive halving: after `first_epoch` epochs, `factor` times as many, and so on, about one in `factor` goes on.
+
+    The first `num_spared` trials that get there are never stopped there. See `latentlab.study.halving`.
+    """
+
+    first_epoch: PositiveInt
+    factor: int = Field(ge=2)
+    num_spared: int = Field(ge=0)
+
+
+class Knee(Section):
+    """The trial of the front that is nearest to the best of everything; see `latentlab.study.front`."""
+
+    rule: Literal["knee"]
+
+
+class Smallest(Section):
+    """The smallest code, and of these the least compute, whose validation error is within the bound."""
+
+    rule: Literal["smallest"]
+    validation_mse: PositiveFloat
+
+
+class LowestError(Section):
+    """The lowest validation error whose code and compute are within the bounds."""
+
+    rule: Literal["lowest_error"]
+    code_size: PositiveInt
+    compute: PositiveInt
+
+
+class LeastCompute(Section):
+    """The least compute whose validation error and code are within the bounds."""
+
+    rule: Literal["least_compute"]
+    validation_mse: PositiveFloat
+    code_size: PositiveInt
+
+
+Rule = Annotated[Knee | Smallest | LowestError | LeastCompute, Field(discriminator="rule")]
+
+
+class Final(Section):
+    """How the winners are trained in the main pipeline: as their trials were, but for so many epochs, once per seed."""
+
+    epochs: PositiveInt
+    seeds: list[Annotated[int, Field(ge=0)]] = Field(min_length=1)
+
+
+class StudySettings(Section):
+    """All of `study` in params.yaml.
+
+    `seed` is of the sampler and of the trainings. `num_trials` counts those that were trained, by however many workers. A
+    trial whose worker says nothing for `stale_after_seconds` counts as lost and is tried again. `source` is the one of the
+    winners' rows, `known_rows` are tried first, and `reference` is the row to beat.
+    """
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
+    storage: str = Field(min_length=1)
+    seed: int = Field(ge=0)
+    sampler: Literal["tpe", "nsga2", "random"]
+    num_trials: PositiveInt
+    stale_after_seconds: PositiveFloat
+    source: str
+    compute: Literal["parameters", "macs"]
+    space: Space
+    training: Training
+    known_rows: list[str]
+    reference: str
+    bounds: Bounds
+    halving: Halving | None
+    reference_point: ReferencePoint
+    winners: dict[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_]*$")], Rule] = Field(min_length=1)
+    final: Final

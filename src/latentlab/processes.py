@@ -1,0 +1,27 @@
+"""Whose work is it? Tags by which a later start can tell whether the process that wrote them is still alive."""
+
+import socket
+from collections.abc import Mapping
+
+import psutil
+
+
+def process_tags() -> dict[str, str]:
+    """Tags of this process."""
+    process = psutil.Process()
+    return {
+        "process.host": socket.gethostname(),
+        "process.pid": str(process.pid),
+        "process.started": f"{process.create_time():.3f}",
+    }
+
+
+def is_alive(tags: Mapping[str, str]) -> bool:
+    """Whether the process with those tags, of this machine, still runs."""
+    try:
+        process = psutil.Process(int(tags["process.pid"]))
+        # a number that the system has given to another process since is not the same process
+        same = abs(process.create_time() - float(tags["process.started"])) < 1
+        return same and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False

@@ -1,0 +1,106 @@
+"""Where the trials are kept: a SQLite file, a database server, a journal file, or a gRPC proxy before one of them."""
+
+import warnings
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import optuna
+from optuna.exceptions import ExperimentalWarning
+from optuna.storages import BaseStorage, JournalStorage, RDBStorage
+from optuna.storages.journal import JournalFileBackend
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+
+from latentlab.errors import UserError
+
+SCHEMES = (
+    "sqlite:///FILE, postgresql://USER:PASSWORD@HOST/DATABASE, mysql+pymysql://..., journal:///FILE or grpc://HOST:PORT"
+)
+# how long a writer waits for another; SQLite lets one write at a time
+_SQLITE_TIMEOUT_SECONDS = 120
+
+
+class StorageError(UserError):
+    """The storage cannot be used; the message does not hold its password."""
+
+
+def open_storage(url: str) -> BaseStorage:
+    """The storage of that URL, made if it is a file that is not there.
+
+    Args:
+        url: As `SCHEMES` says; what Optuna takes itself, and `journal://` and `grpc://`.
+
+    Raises:
+        StorageError: The URL is none, its server does not answer, its driver is not installed, or its tables are those of
+            another version of Optuna.
+    """
+    scheme = urlsplit(url).scheme
+    try:
+        if scheme == "journal":
+            path = Path(url.removeprefix("journal://").removeprefix("/"))
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", ExperimentalWarning)
+                return JournalStorage(JournalFileBackend(str(path)))
+        if scheme == "grpc":
+            return _proxy(url)
+        return _database(url)
+    except StorageError:
+        raise
+    except ImportError:
+        raise StorageError(f"study.storage: {shown(url)} needs a package: pip install {_package(url)}") from None
+    except (OSError, SQLAlchemyError) as error:
+        reason = str(getattr(error, "orig", None) or error).split("\n")[0]
+        raise StorageError(f"study.storage: {shown(url)} cannot be used: {reason}") from None
+    except RuntimeError as error:  # what Optuna raises for tables of another version
+        raise StorageError(f"study.storage: {shown(url)}: {error}") from None
+
+
+def shown(url: str) -> str:
+    """The URL without its password."""
+    try:
+        return make_url(url).render_as_string(hide_password=True)
+    except ArgumentError:
+        return url.split("@")[-1]
+
+
+def _database(url: str) -> BaseStorage:
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise StorageError(f"study.storage: {shown(url)!r} is no URL of a storage: it is one of {SCHEMES}") from None
+    arguments: dict[str, Any] = {"pool_pre_ping": True}
+    if parsed.get_backend_name() == "sqlite":
+        if parsed.database:
+            Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+        arguments["connect_args"] = {"timeout": _SQLITE_TIMEOUT_SECONDS}
+    elif parsed.get_backend_name() == "postgresql":
+        arguments["connect_args"] = {"connect_timeout": 10}
+    return RDBStorage(url, engine_kwargs=arguments)
+
+
+def _proxy(url: str) -> BaseStorage:
+    parts = urlsplit(url)
+    try:
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host, port = None, None
+    if not host or not port:
+        raise StorageError(f"study.storage: {shown(url)!r} names no host and port: grpc://HOST:PORT")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        storage = optuna.storages.GrpcStorageProxy(host=host, port=port)
+        storage.wait_server_ready(timeout=10)
+    return storage
+
+
+def _package(url: str) -> str:
+    """The package with the driver that a URL asks for."""
+    if urlsplit(url).scheme == "grpc":
+        return "grpcio protobuf"
+    try:
+        driver = make_url(url).get_dialect().driver
+    except SQLAlchemyError:  # SQLAlchemy does not know it itself
+        return urlsplit(url).scheme.partition("+")[2] or urlsplit(url).scheme
+    return {"psycopg": "'psycopg[binary]'", "psycopg2": "psycopg2-binary", "mysqldb": "mysqlclient"}.get(driver, driver)

@@ -1,0 +1,196 @@
+"""What a study's trials have come to: counts, values, and trials that nobody works on any more.
+
+A trial's user attributes, all made here or in `latentlab.study.objective`:
+
+- "row", "training": what it trains; "configuration": the same as one text, equal for equal trials
+- "code_size", "num_parameters", "num_macs"
+- "errors": its validation error after each epoch
+- "reason": why it ended before its last epoch, one of `Reason`; a failed one without was lost, and is tried again
+- "same_as": number of the equal trial before it
+- "process.host", "process.pid", "process.started", "beat": whose it is, and when that process last said so
+"""
+
+import copy
+import hashlib
+import json
+import socket
+import time
+import warnings
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+import optuna
+from optuna.exceptions import ExperimentalWarning, UpdateFinishedTrialError
+from optuna.storages import RetryHeartbeatStaleTrialCallback
+from optuna.trial import FrozenTrial, TrialState
+
+from latentlab.params.study import StudySettings
+from latentlab.processes import is_alive
+from latentlab.study.front import hypervolume, non_domination_ranks
+
+# a trial that has taken its worker down so often is not tried once more
+MAX_RETRIES = 3
+
+
+class Reason(StrEnum):
+    """Why a trial did not come to its last epoch."""
+
+    HALVING = "halving"  # others that had come as far were better
+    BOUNDS = "bounds"  # its code or its compute is above a bound: not trained
+    SHAPE = "shape"  # its layers do not fit: not trained
+    REPEATED = "repeated"  # an equal trial was there before: not trained
+    LOSS = "loss"  # its loss was not finite
+
+
+UNTRAINED = (Reason.BOUNDS, Reason.SHAPE, Reason.REPEATED)
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Numbers of trials; the first three are those that were trained, or are being trained."""
+
+    finished: int
+    stopped: int
+    running: int
+    failed: int
+    untrained: int
+    retried: int
+    waiting: int
+
+    @property
+    def trained(self) -> int:
+        """Trials that the budget pays for."""
+        return self.finished + self.stopped + self.running + self.failed
+
+    def __str__(self) -> str:
+        """For people."""
+        named = {
+            "finished": self.finished, "stopped early": self.stopped, "failed": self.failed, "running": self.running,
+            "untrained": self.untrained, "tried again": self.retried,
+        }  # fmt: skip
+        return ", ".join(f"{count} {name}" for name, count in named.items() if count or name == "finished")
+
+
+def counts(trials: Iterable[FrozenTrial]) -> Counts:
+    """Counts of a study's trials."""
+    found = dict.fromkeys(Counts.__dataclass_fields__, 0)
+    for trial in trials:
+        found[_kind(trial)] += 1
+    return Counts(**found)
+
+
+def failed_for_good(trial: FrozenTrial) -> bool:
+    """Whether a trial failed by itself; one whose worker was stopped or is gone is tried again."""
+    return trial.state == TrialState.FAIL and trial.user_attrs.get("reason") == Reason.LOSS
+
+
+def _kind(trial: FrozenTrial) -> str:
+    reason = trial.user_attrs.get("reason")
+    if trial.state in (TrialState.RUNNING, TrialState.WAITING):
+        return trial.state.name.lower()
+    if reason in UNTRAINED:
+        return "untrained"
+    if trial.state == TrialState.FAIL:
+        return "failed" if failed_for_good(trial) else "retried"
+    return "finished" if trial.state == TrialState.COMPLETE else "stopped"
+
+
+def values_at(trial: FrozenTrial, epoch: int, settings: StudySettings) -> tuple[float, float, float]:
+    """Validation error after that epoch, code size and compute of a trial that has come so far."""
+    return trial.user_attrs["errors"][epoch - 1], float(trial.user_attrs["code_size"]), compute_of(trial, settings)
+
+
+def compute_of(trial: FrozenTrial, settings: StudySettings) -> float:
+    """Parameters or MACs, whichever the study minimises."""
+    return float(trial.user_attrs[f"num_{settings.compute}"])
+
+
+def contenders(trials: Iterable[FrozenTrial], settings: StudySettings) -> list[FrozenTrial]:
+    """Trials that have finished within the bounds, each configuration once, by number."""
+    bound = settings.bounds.validation_mse
+    return [
+        trial
+        for trial in trials
+        if trial.state == TrialState.COMPLETE
+        and trial.user_attrs.get("reason") != Reason.REPEATED
+        and (bound is None or trial.values[0] <= bound)
+    ]
+
+
+def front(trials: Iterable[FrozenTrial], settings: StudySettings) -> list[FrozenTrial]:
+    """The contenders that no other dominates, smallest error first."""
+    found = contenders(trials, settings)
+    if not found:
+        return []
+    ranks = non_domination_ranks(np.array([trial.values for trial in found]))
+    return sorted((trial for trial, rank in zip(found, ranks, strict=True) if rank == 0), key=lambda trial: trial.values)
+
+
+def dominated_volume(trials: Iterable[FrozenTrial], settings: StudySettings) -> float:
+    """Hypervolume of the contenders, as a share of the box to the study's reference point."""
+    point = settings.reference_point
+    reference = np.array([point.validation_mse, point.code_size, point.compute], dtype=float)
+    points = np.array([trial.values for trial in contenders(trials, settings)], dtype=float).reshape(-1, 3)
+    return hypervolume(points, reference)
+
+
+def twin(trials: Iterable[FrozenTrial], number: int, configuration: str) -> FrozenTrial | None:
+    """The first trial of the same configuration that has ended or is under way before that number, if there is one."""
+    for trial in trials:
+        if (
+            trial.number < number
+            and trial.user_attrs.get("configuration") == configuration
+            and trial.state in (TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING)
+            and trial.user_attrs.get("reason") != Reason.REPEATED
+        ):
+            return trial
+    return None
+
+
+def retry_lost(study: optuna.Study, stale_after_seconds: float) -> list[int]:
+    """Trials whose worker is gone end as failed, and wait to be tried again; so does one that has been silent for too long.
+
+    Returns:
+        Their numbers.
+    """
+    lost = []
+    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+        attributes = trial.user_attrs
+        started = trial.datetime_start.timestamp() if trial.datetime_start else 0.0
+        gone = time.time() - attributes.get("beat", started) > stale_after_seconds
+        if attributes.get("process.host") == socket.gethostname():
+            gone = not is_alive(attributes)
+        if gone:
+            try:
+                study.tell(trial.number, state=TrialState.FAIL)
+            except (UpdateFinishedTrialError, ValueError):  # it has ended meanwhile, or somebody else was faster
+                continue
+            try_again(study, trial, MAX_RETRIES)
+            lost.append(trial.number)
+    return lost
+
+
+def try_again(study: optuna.Study, trial: FrozenTrial, most: int | None) -> None:
+    """Puts a trial that failed without its own fault into the queue again, unless it was there `most` times."""
+    again = copy.copy(trial)
+    if "configuration" not in trial.user_attrs:  # it had not drawn everything yet: it will draw the same, from the start
+        again.params, again.distributions = {}, {}
+    again.user_attrs = {key: value for key, value in trial.user_attrs.items() if key == "known_row"}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        RetryHeartbeatStaleTrialCallback(most)(study, again)
+
+
+def definition(settings: StudySettings, others: dict[str, object]) -> dict[str, str]:
+    """What makes two studies of one name the same study: a hash of each part, all but the budget, the place and the rules.
+
+    Args:
+        settings: Of the study.
+        others: What else its numbers depend on.
+    """
+    free = {"name", "storage", "num_trials", "stale_after_seconds", "source", "reference", "known_rows", "reference_point",
+            "winners", "final"}  # fmt: skip
+    parts = settings.model_dump(exclude=free) | others
+    return {key: hashlib.sha256(json.dumps(part, sort_keys=True).encode()).hexdigest()[:8] for key, part in parts.items()}

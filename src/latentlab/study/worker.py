@@ -1,0 +1,101 @@
+"""A worker: a process that runs trials, one after the other, until the study has enough of them."""
+
+import hashlib
+import os
+import sys
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import optuna
+from filelock import FileLock
+from optuna.exceptions import ExperimentalWarning
+from optuna.samplers import BaseSampler, NSGAIISampler, RandomSampler, TPESampler
+from optuna.trial import TrialState
+
+from latentlab import data, devices, layout, stages
+from latentlab.errors import UserError
+from latentlab.params.study import StudySettings
+from latentlab.study import objective, trials
+from latentlab.study.storage import open_storage
+from latentlab.tracking.studies import tracker
+
+# the variable with the URL of the storage: everybody can read the arguments of a process, and it may hold a password
+STORAGE = "LATENTLAB_STORAGE"
+# trials that are not trained cost next to nothing; but if nearly all are such, the bounds leave hardly anything
+MOST_ASKED_PER_TRAINED = 50
+
+
+class ExhaustedError(UserError):
+    """Nearly every trial is one that must not be trained or was trained before."""
+
+
+def main(num_trials: str, parent_run: str) -> None:
+    """Runs trials until `num_trials` have been trained."""
+    project = stages.read_params()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    study = optuna.load_study(study_name=project.study.name, storage=open_storage(os.environ[STORAGE]))
+    device = devices.resolve(project.device)
+    devices.make_deterministic()
+    mnist = data.load(layout.DATA, project.split)
+    task = objective.Task(
+        project, mnist.train.images.to(device), mnist.validation.images.to(device), device, tracker(project, parent_run)
+    )
+    parent = os.getppid()
+    work(study, task, int(num_trials), layout.STUDY_LOCK, lambda: os.getppid() == parent)
+
+
+def work(
+    study: optuna.Study, task: objective.Task, num_trials: int, lock: Path, goes_on: Callable[[], bool] = lambda: True
+) -> None:
+    """Asks for trials and runs them until `num_trials` are trained or under way.
+
+    Args:
+        study: The study.
+        task: What its trials share.
+        num_trials: The budget, over all workers. Workers that share `lock` keep it exactly.
+        lock: A file; a trial is counted and asked for by one process at a time.
+        goes_on: Asked before each trial; a worker whose parent is gone does not begin another.
+
+    Raises:
+        ExhaustedError: Far more trials had to be turned down than were trained.
+    """
+    settings = task.project.study
+    while goes_on():
+        with FileLock(lock):
+            trials.retry_lost(study, settings.stale_after_seconds)
+            asked = study.get_trials(deepcopy=False)
+            counts = trials.counts(asked)
+            if counts.trained >= num_trials:
+                return
+            if counts.untrained > MOST_ASKED_PER_TRAINED * (counts.trained + 1):
+                raise ExhaustedError(
+                    f"study {settings.name!r}: {counts.untrained} trials were above a bound, did not fit or were there "
+                    f"before, {counts.trained} were trained: widen study.space or study.bounds in params.yaml"
+                )
+            study.sampler = sampler(settings, num_before(asked))
+            trial = study.ask()
+        objective.run(study, trial, task)
+
+
+def sampler(settings: StudySettings, number: int) -> BaseSampler:
+    """The sampler of a trial: with the same trials before it, it draws the same, whoever asks and in which process."""
+    seed = int.from_bytes(hashlib.sha256(f"{settings.seed} {number}".encode()).digest()[:4], "big")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        if settings.sampler == "tpe":
+            return TPESampler(seed=seed, multivariate=True, group=True)
+        if settings.sampler == "nsga2":
+            return NSGAIISampler(seed=seed)
+        return RandomSampler(seed=seed)
+
+
+def num_before(asked: list[optuna.trial.FrozenTrial]) -> int:
+    """Number of trials so far, each once however often it was tried: so an interruption does not change the next one."""
+    return sum(trial.state not in (TrialState.WAITING, TrialState.FAIL) for trial in asked) + sum(
+        trials.failed_for_good(trial) for trial in asked
+    )
+
+
+if __name__ == "__main__":
+    stages.start(main, sys.argv[1:])
