@@ -1,5 +1,6 @@
 """The whole pipeline, for real: a git clone with three rows and a few hundred images, `latentlab repro`, what it leaves."""
 
+import hashlib
 import json
 import os
 import re
@@ -14,6 +15,7 @@ import pytest
 import yaml
 
 from conftest import ROOT
+from latentlab.processes import process_tags
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
@@ -251,6 +253,90 @@ def test_logging_can_be_replayed_into_a_new_store(project):
     assert project.run("latentlab", "log").count("up to date") == 3
     subprocess.run(["rm", "-rf", str(project.folder / "mlruns")], check=True)
     (project.folder / "mlruns.old").rename(project.folder / "mlruns")
+
+
+def test_a_run_made_from_nothing_twice_is_the_same_and_as_in_the_lock(project):
+    output = project.run("latentlab", "verify", "mlp_8")
+    assert re.search(
+        r"mlp_8-fast-0: \d+ files, the same bytes twice\n  and the same as in dvc.lock, (\d) of \1 outputs", output
+    )
+    lock, metrics = project.folder / "dvc.lock", project.folder / "results/runs/fast/mlp_8/seed_0/metrics.json"
+    kept = lock.read_bytes(), metrics.read_bytes()
+    content = yaml.safe_load(kept[0])
+    for output in content["stages"]["evaluate@mlp_8-fast-0"]["outs"]:
+        if output["path"].endswith("metrics.json"):
+            output["md5"] = "0" * 32
+    lock.write_text(yaml.safe_dump(content), encoding="utf-8")
+    for factor, words in ((1.001, "within"), (2, "beyond")):  # as another processor, or another model, would have made it
+        other = json.loads(kept[1])
+        other["test_mse"] *= factor
+        metrics.write_text(json.dumps(other), encoding="utf-8")
+        output = project.run("latentlab", "verify", "mlp_8", check=False)
+        assert "other bytes than in dvc.lock: results/runs/fast/mlp_8/seed_0/metrics.json" in output
+        assert "1 numbers differ, most of all test_mse" in output
+        assert f"{words} the tolerance" in output
+    lock.write_bytes(kept[0])
+    metrics.write_bytes(kept[1])
+    assert "error: no row 'mlp_9'" in project.run("latentlab", "verify", "mlp_9", check=False)
+
+
+def test_the_doctor_sees_what_is_broken_and_says_what_to_do(project):
+    output = project.run("latentlab", "doctor")
+    for line in (
+        "MNIST: four files",
+        "DVC: all stages are up to date",
+        "DVC's cache: every object",
+        "MLflow: 3 runs, each with",
+    ):
+        assert f"ok      {line}" in output
+    assert "problem" not in output
+    # an object of DVC's cache with another byte
+    run = project.folder / "models/fast/mlp_8/seed_0/model.safetensors"
+    name = hashlib.md5(run.read_bytes()).hexdigest()
+    cached = project.folder / ".dvc/cache/files/md5" / name[:2] / name[2:]
+    kept = cached.read_bytes()
+    cached.chmod(0o644)
+    cached.write_bytes(kept[:-1] + bytes([kept[-1] ^ 1]))
+    # a run whose process is gone
+    mlflow.set_tracking_uri(f"sqlite:///{project.folder / 'mlruns/mlflow.db'}")
+    client = mlflow.MlflowClient()
+    experiment = client.get_experiment_by_name("latentlab").experiment_id
+    gone = process_tags() | {"process.started": "1000.0"}
+    left = client.create_run(experiment, tags=gone, run_name="left").info.run_id
+    # a folder that belongs to nothing, and a line of params.yaml that is wrong
+    (project.folder / "mlruns/artifacts/0123").mkdir()
+    content = project.params()
+    project.write_params(content | {"device": "tpu"})
+    output = project.run("latentlab", "doctor", check=False)
+    assert "problem params.yaml: params.yaml: device: Input should be 'auto', 'cpu', 'cuda' or 'mps', found 'tpu'" in output
+    assert "problem DVC's cache: 1 objects are not what their name says" in output
+    assert "1 runs are RUNNING, but their process is gone: left" in output
+    assert "1 folders of artifacts belong to no run" in output
+    assert "Traceback" not in output
+    project.write_params(content)
+    client.delete_run(left)
+    (project.folder / "mlruns/artifacts/0123").rmdir()
+    # DVC repairs the object when it is needed: what is broken is not used
+    cached.unlink(missing_ok=True)
+    cached.write_bytes(kept)
+    cached.chmod(0o444)
+    # data that somebody cut, a database that is none, a server that is not there
+    data, database = project.folder / "data/mnist/t10k-labels-idx1-ubyte", project.folder / "mlruns/mlflow.db"
+    kept, database_kept = data.read_bytes(), database.read_bytes()
+    data.chmod(0o644)
+    data.unlink()
+    data.write_bytes(kept[:100])
+    database.write_bytes(b"x" * 5000)
+    output = project.run("latentlab", "doctor", check=False)
+    assert "problem MNIST: missing or altered: t10k-labels-idx1-ubyte" in output
+    assert "problem mlflow: cannot be checked: DatabaseError: file is not a database" in output
+    project.environment["MLFLOW_TRACKING_URI"] = "http://me:secret@127.0.0.1:9"
+    output = project.run("latentlab", "doctor", check=False)
+    del project.environment["MLFLOW_TRACKING_URI"]
+    assert "problem MLflow: http://127.0.0.1:9 does not answer" in output
+    assert "secret" not in output
+    data.write_bytes(kept)
+    database.write_bytes(database_kept)
 
 
 def test_dvc_commands_that_people_use(project):

@@ -14,7 +14,7 @@ from latentlab import options
 
 GROUPS = {
     "With an image in your hand": ("reconstruct", "denoise", "interpolate", "sample", "encode", "decode", "embed"),
-    "With all of it": ("repro", "log", "study", "bench"),
+    "With all of it": ("repro", "log", "study", "verify", "doctor", "bench"),
 }
 
 ROW_HELP = """\
@@ -66,6 +66,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     if command == "log":
         stages.start(_log, given["rows"], pinned=False)
+    elif command == "verify":
+        stages.start(_verify, given["rows"])
+    elif command == "doctor":
+        stages.start(_doctor, [], pinned=False)
     elif command == "study":
         stages.start(partial(_study, **given), [], pinned=False)
     else:
@@ -85,6 +89,8 @@ def _parser() -> argparse.ArgumentParser:
         "log": "[ROW ...]",
         "repro": "[options] [TARGET ...]",
         "study": "ACTION [options]",
+        "verify": "[ROW ...]",
+        "doctor": "",
         "bench": "[PART ...] [options]",
     }
 
@@ -107,6 +113,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     log.add_argument("rows", nargs="*", metavar="ROW", help="rows of params.yaml; all of them when none is given")
     options.add_study(command)
+    options.add_checks(command)
     options.add_bench(command)
     overview = "How small can the code of an autoencoder be, and what does it cost?\n"
     for title, names in GROUPS.items():
@@ -127,6 +134,22 @@ def _repro(targets: list[str], num_jobs: int | None, backend: str) -> NoReturn:
     except KeyboardInterrupt:  # before anything ran
         print("interrupted", file=sys.stderr)
         sys.exit(130)
+
+
+def _verify(*rows: str) -> None:
+    from latentlab.verify import verify
+
+    sys.exit(verify(rows))
+
+
+def _doctor() -> None:
+    from latentlab.doctor import diagnose
+
+    problems = 0
+    for finding in diagnose():
+        problems += finding.level == "problem"
+        print(finding, flush=True)
+    sys.exit(1 if problems else 0)
 
 
 def _study(action: str, num_workers: int | None, num_trials: int | None, storage_url: str | None) -> None:

@@ -72,7 +72,7 @@ def download(folder: Path, source: str | None, timeout_seconds: float, total_sec
     folder = folder.resolve()
     if folder.exists() and not folder.is_dir():
         raise NotADirectoryError(f"{folder} is not a folder")
-    if all(_is_right(folder / name, name) for name in FILES):
+    if all(is_right(folder / name, name) for name in FILES):
         return "already present"
     # A source gets a scratch folder, the longest silence in seconds and the monotonic time by which it must
     # be done; it returns the four decoded files and may raise anything.
@@ -103,7 +103,8 @@ def download(folder: Path, source: str | None, timeout_seconds: float, total_sec
     raise DownloadError("\n".join([*lines, _ADVICE]))
 
 
-def _is_right(path: Path, name: str) -> bool:
+def is_right(path: Path, name: str) -> bool:
+    """Whether that file holds the MNIST file of that name, by its SHA-256."""
     right_size = path.is_file() and path.stat().st_size == SIZES[name]
     return right_size and hashlib.sha256(path.read_bytes()).hexdigest() == FILES[name]
 

@@ -140,6 +140,24 @@ def add_study(command: Callable[[str, str, str], argparse.ArgumentParser]) -> No
     )  # fmt: skip
 
 
+def add_checks(command: Callable[[str, str, str], argparse.ArgumentParser]) -> None:
+    """Adds `latentlab verify` and `latentlab doctor`."""
+    verify = command(
+        "verify",
+        "runs made from nothing twice, and compared byte for byte",
+        "Trains, evaluates and probes each row twice in temporary folders, compares all files, and then with dvc.lock.\n"
+        "Another processor may differ in the last bits: then the numbers are compared within a tolerance, which is\n"
+        "printed. Exits with 1 if anything differs that should not.",
+    )
+    verify.add_argument("rows", nargs="*", metavar="ROW", help="rows of params.yaml; by default all, for hours")
+    command(
+        "doctor",
+        "what is here, whether it is whole, and what to do if not",
+        "Looks at Python and its packages, the disk, params.yaml, the GPU, the data, DVC and its cache, the MLflow store\n"
+        "and the study. Exits with 1 if there is a problem.",
+    )
+
+
 def add_bench(command: Callable[[str, str, str], argparse.ArgumentParser]) -> None:
     """Adds `latentlab bench`, whose options are the arguments of `benchmarks.command.run`."""
     bench = command(

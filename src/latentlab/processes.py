@@ -25,3 +25,8 @@ def is_alive(tags: Mapping[str, str]) -> bool:
         return same and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
+
+
+def is_gone(tags: Mapping[str, str]) -> bool:
+    """Whether the process with those tags was of this machine, and runs no more; of another one nobody here can know."""
+    return tags.get("process.host") == socket.gethostname() and not is_alive(tags)

@@ -1,7 +1,6 @@
 """The MLflow store: made once, mended after a move, cleared of runs that a killed process left behind."""
 
 import os
-import socket
 import sqlite3
 import sys
 from pathlib import Path
@@ -10,7 +9,7 @@ import mlflow
 from filelock import FileLock
 from mlflow.entities import ViewType
 
-from latentlab.processes import is_alive
+from latentlab.processes import is_gone
 
 DEFAULT_EXPERIMENT = "latentlab"
 
@@ -82,7 +81,7 @@ def _close_leftovers(experiment_id: str) -> None:
     running = client.search_runs([experiment_id], "attributes.status = 'RUNNING'", ViewType.ACTIVE_ONLY)
     for run in running:
         tags = run.data.tags
-        if tags.get("process.host") == socket.gethostname() and not is_alive(tags):
+        if is_gone(tags):
             client.set_terminated(run.info.run_id, "KILLED")
             print(
                 f"MLflow: the run {run.info.run_name} was left behind by a killed process: KILLED",

@@ -1,0 +1,307 @@
+"""`latentlab doctor`: is everything here that a study needs, is it whole, and what is to be done if not?"""
+
+import importlib.metadata
+import os
+import re
+import shutil
+import sqlite3
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import unquote, urlsplit
+
+from latentlab import layout
+from latentlab.errors import UserError
+from latentlab.processes import is_gone
+
+if TYPE_CHECKING:  # MLflow takes seconds to load, and its own check is where it may be broken
+    from mlflow import MlflowClient
+    from mlflow.entities import Experiment
+
+REQUIREMENTS = Path("requirements.lock")
+# what a default study leaves behind, models, pictures and runs, and as much again for what it makes on the way
+GIGABYTES_NEEDED = 2.0
+Level = Literal["ok", "note", "problem"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What was looked at, what was seen, and what to do about it (empty if nothing)."""
+
+    level: Level
+    about: str
+    seen: str
+    remedy: str = ""
+
+    def __str__(self) -> str:
+        """For people."""
+        text = f"{self.level:<8}{self.about}: {self.seen}"
+        return f"{text}\n{'':8}-> {self.remedy}" if self.remedy else text
+
+
+def diagnose() -> Iterator[Finding]:
+    """Looks at everything, one finding after the other; a check that cannot be made is a finding too."""
+    for check in CHECKS:
+        try:
+            yield from check()
+        except Exception as error:  # one broken thing must not hide the others
+            name = check.__name__.removeprefix("_")
+            yield Finding("problem", name, f"cannot be checked: {type(error).__name__}: {error}".split("\n")[0])
+
+
+def _python() -> Iterator[Finding]:
+    version = ".".join(str(number) for number in sys.version_info[:3])
+    yield Finding("ok", "Python", f"{version}, {sys.executable}")
+    if not REQUIREMENTS.exists():
+        return
+    wanted: dict[str, set[str]] = {}  # one version for older Pythons, another for newer ones
+    pins = re.findall(r"^([A-Za-z0-9._-]+)==([^\s\\;]+)", REQUIREMENTS.read_text(encoding="utf-8"), re.MULTILINE)
+    for name, version in pins:
+        wanted.setdefault(name, set()).add(version)
+    other = []
+    for name, versions in wanted.items():
+        try:
+            here = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue  # of another platform
+        if here not in versions:
+            other.append(f"{name} {here} instead of {' or '.join(sorted(versions))}")
+    if other:
+        remedy = "make (it installs what requirements.lock says), or results may not come out the same"
+        yield Finding("note", "packages", f"{len(other)} are not those of {REQUIREMENTS}: {', '.join(other[:5])}", remedy)
+    else:
+        yield Finding("ok", "packages", f"as in {REQUIREMENTS}")
+
+
+def _git() -> Iterator[Finding]:
+    if shutil.which("git") is None:
+        yield Finding("note", "git", "is not installed", "runs in MLflow then do not say of which commit they are")
+    elif not Path(".git").exists():
+        yield Finding("note", "git", "this folder is no git repository", "runs in MLflow then do not say their commit")
+    else:
+        yield Finding("ok", "git", "there")
+
+
+def _disk() -> Iterator[Finding]:
+    free = shutil.disk_usage(".").free / 1e9
+    level: Level = "ok" if free > GIGABYTES_NEEDED else "problem"
+    remedy = (
+        "" if level == "ok" else f"free some: a study needs about {GIGABYTES_NEEDED:g} GB; `dvc gc -w` clears its cache"
+    )
+    yield Finding(level, "disk", f"{free:.1f} GB free", remedy)
+    for folder in (Path(), *(path for path in (layout.DATA, layout.RESULTS, Path("mlruns")) if path.exists())):
+        if not os.access(folder, os.W_OK):
+            yield Finding("problem", "disk", f"{folder.absolute()} cannot be written", "chmod u+w, or another folder")
+
+
+def _params() -> Iterator[Finding]:
+    from latentlab import stages
+    from latentlab.study import space
+
+    try:
+        project = stages.read_params()
+        space.check(project)
+    except UserError as error:
+        for line in str(error).split("\n"):
+            yield Finding("problem", "params.yaml", line, "mend that line")
+        return
+    yield Finding("ok", "params.yaml", f"{len(project.variants)} rows, seeds {project.seeds}, {', '.join(project.recipes)}")
+
+
+def _device() -> Iterator[Finding]:
+    import torch
+
+    num_cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    yield Finding("ok", "CPU", f"{num_cores} cores, torch {torch.__version__}")
+    if torch.cuda.is_available():
+        free, total = torch.cuda.mem_get_info()
+        yield Finding("ok", "GPU", f"{torch.cuda.get_device_name()}, {free / 1e9:.0f} of {total / 1e9:.0f} GB free")
+    elif shutil.which("nvidia-smi"):
+        remedy = "a driver that is too old for this torch is the usual reason: compare nvidia-smi with torch.version.cuda"
+        yield Finding("problem", "GPU", "there is an NVIDIA driver, but torch cannot use it", remedy)
+    else:
+        yield Finding("ok", "GPU", "none, so the CPU is used")
+
+
+def _data() -> Iterator[Finding]:
+    from latentlab.download import FILES, is_right
+
+    if not layout.DATA.is_dir():
+        yield Finding("note", "MNIST", "not here yet", "latentlab repro download")
+        return
+    wrong = [name for name in FILES if not is_right(layout.DATA / name, name)]
+    if wrong:
+        yield Finding(
+            "problem", "MNIST", f"missing or altered: {', '.join(wrong)}", "dvc checkout --force, or dvc repro download"
+        )
+    else:
+        yield Finding("ok", "MNIST", "four files with the right SHA-256")
+
+
+def _dvc() -> Iterator[Finding]:
+    from dvc.exceptions import NotDvcRepoError
+    from dvc.lock import LockError
+    from dvc.repo import Repo
+
+    from latentlab.holder import holder
+
+    try:
+        repo = Repo()
+    except NotDvcRepoError as error:
+        yield Finding(
+            "problem", "DVC", f"this folder is no DVC repository: {error}", "go to the project's folder, or dvc init"
+        )
+        return
+    with repo:
+        try:
+            broken = _broken_objects(Path(repo.cache.local.path))  # first: DVC deletes those that it comes across
+            stale = repo.status(targets=["dvc.yaml"])
+        except LockError:
+            who = holder(repo, locked=True) or "another process"
+            yield Finding("note", "DVC", f"is at work: {who}", "ask again when it is done")
+            return
+    if stale:
+        names = ", ".join(sorted(stale)[:6]) + (", ..." if len(stale) > 6 else "")
+        yield Finding("note", "DVC", f"{len(stale)} stages are not up to date: {names}", "latentlab repro")
+    else:
+        yield Finding("ok", "DVC", "all stages are up to date")
+    if broken:
+        shown = ", ".join(str(path) for path in broken[:3])
+        remedy = f"rm -f {' '.join(str(path) for path in broken)}; latentlab repro makes again what is needed"
+        yield Finding("problem", "DVC's cache", f"{len(broken)} objects are not what their name says: {shown}", remedy)
+    else:
+        yield Finding("ok", "DVC's cache", "every object is what its name says")
+
+
+def _broken_objects(cache: Path) -> list[Path]:
+    """Objects whose content does not have the MD5 that they are named after."""
+    from latentlab.verify import digest_of
+
+    return [
+        path
+        for path in sorted(cache.glob("[0-9a-f][0-9a-f]/*"))
+        if digest_of(path) != path.parent.name + path.name.removesuffix(".dir")
+    ]
+
+
+def _mlflow() -> Iterator[Finding]:
+    uri = os.environ.get("MLFLOW_TRACKING_URI", "")
+    database = Path("mlruns/mlflow.db")
+    if uri:
+        yield from _server(uri)
+        return
+    if not database.exists():
+        yield Finding("ok", "MLflow", "no store yet: the first run makes it")
+        return
+    with sqlite3.connect(f"file:{database}?mode=ro", uri=True) as connection:
+        state = connection.execute("PRAGMA quick_check").fetchone()[0]
+    connection.close()
+    if state != "ok":
+        yield Finding(
+            "problem", "MLflow", f"{database} is damaged: {state}", f"mv {database} aside; latentlab log fills a new one"
+        )
+        return
+    yield Finding("ok", "MLflow", f"{database} is whole")
+    yield from _runs()
+
+
+def _server(uri: str) -> Iterator[Finding]:
+    import mlflow
+
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+    parts = urlsplit(uri)
+    shown = parts._replace(netloc=parts.netloc.split("@")[-1]).geturl()
+    try:
+        mlflow.MlflowClient().search_experiments(max_results=1)
+    except Exception as error:  # whatever a server may answer
+        reason = str(error).splitlines()[0].replace(uri, shown)
+        remedy = "start it, or unset MLFLOW_TRACKING_URI for the store in mlruns/"
+        yield Finding("problem", "MLflow", f"{shown} does not answer: {reason[:200]}", remedy)
+    else:
+        yield Finding("ok", "MLflow", f"{shown} answers")
+        yield from _runs()
+
+
+def _runs() -> Iterator[Finding]:
+    """Runs that are not what they say, in all experiments of the project."""
+    import mlflow
+
+    if not os.environ.get("MLFLOW_TRACKING_URI"):
+        mlflow.set_tracking_uri(f"sqlite:///{Path('mlruns/mlflow.db').absolute()}")
+    client = mlflow.MlflowClient()
+    experiments = [each for each in client.search_experiments() if each.name.startswith("latentlab")]
+    found = _pages(client.search_runs, [each.experiment_id for each in experiments])
+    left = [run.info.run_name for run in found if run.info.status == "RUNNING" and is_gone(run.data.tags)]
+    if left:
+        remedy = "the next run of a stage here marks them KILLED"
+        yield Finding(
+            "note", "MLflow", f"{len(left)} runs are RUNNING, but their process is gone: {', '.join(left[:5])}", remedy
+        )
+    bare = [
+        run.info.run_name
+        for run in found
+        if run.data.tags.get("trained") == "true" and not (run.outputs and run.outputs.model_outputs)
+    ]
+    if bare:
+        yield Finding("problem", "MLflow", f"runs without their model: {', '.join(bare[:5])}", "latentlab log")
+    orphans = _orphans(client, experiments, {run.info.run_id for run in found})
+    if orphans:
+        remedy = "of runs that were deleted: `mlflow gc` clears them"
+        yield Finding(
+            "note", "MLflow", f"{len(orphans)} folders of artifacts belong to no run, such as {orphans[0]}", remedy
+        )
+    if not (left or bare or orphans):
+        yield Finding("ok", "MLflow", f"{len(found)} runs, each with what it should have")
+
+
+def _orphans(client: "MlflowClient", experiments: Sequence["Experiment"], run_ids: set[str]) -> list[Path]:
+    """Folders of artifacts, where they lie on this machine, of runs and models that the store does not know."""
+    model_ids = {
+        model.model_id for model in _pages(client.search_logged_models, [each.experiment_id for each in experiments])
+    }
+    found = []
+    for each in experiments:
+        root = Path(unquote(urlsplit(each.artifact_location).path))
+        if urlsplit(each.artifact_location).scheme in ("", "file") and root.is_dir():
+            found += [folder for folder in sorted(root.iterdir()) if folder.name not in {*run_ids, "models"}]
+            found += [folder for folder in sorted(root.glob("models/*")) if folder.name not in model_ids]
+    return found
+
+
+def _pages(search: Callable[..., Any], experiment_ids: list[str]) -> list[Any]:
+    """All that a search of MLflow's finds, page after page."""
+    found, token = [], None
+    while True:
+        page = search(experiment_ids, page_token=token)
+        found += list(page)
+        token = page.token
+        if not token:
+            return found
+
+
+def _study() -> Iterator[Finding]:
+    from latentlab import params
+    from latentlab.study import trials
+    from latentlab.study.storage import open_storage, shown
+
+    try:
+        settings = params.load(layout.PARAMS).study
+    except UserError:
+        return  # has been said
+    path = Path(settings.storage.removeprefix("sqlite:///"))
+    if settings.storage.startswith("sqlite:///") and not path.exists():
+        yield Finding("ok", "study", "none yet: make study")
+        return
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    study = optuna.load_study(study_name=settings.name, storage=open_storage(settings.storage))
+    counts = trials.counts(study.get_trials(deepcopy=False))
+    yield Finding("ok", "study", f"{settings.name} in {shown(settings.storage)}: {counts}")
+
+
+CHECKS: tuple[Callable[[], Iterator[Finding]], ...] = (
+    _python, _git, _disk, _params, _device, _data, _dvc, _mlflow, _study,
+)  # fmt: skip

@@ -1,0 +1,187 @@
+"""`latentlab verify`: does a run come out the same, byte for byte, when it is made from nothing twice?"""
+
+import hashlib
+import json
+import math
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import yaml
+
+from latentlab import layout, params, stages
+from latentlab.errors import UserError
+from latentlab.layout import Run
+
+STAGES = ("train", "evaluate", "probe")
+LOCK = Path("dvc.lock")
+# Another processor adds in another order, and a training enlarges what comes of it: so far may a number be from the
+# committed one, as a share of it, and still be the same result. A share of right answers moves in steps of one image.
+TOLERANCE = 0.05
+
+
+class VerifyError(UserError):
+    """A run cannot be made from nothing here."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A number that is not the same: where it stands, as it was and as it is."""
+
+    key: str
+    expected: float
+    found: float
+
+    @property
+    def relative(self) -> float:
+        """How far it is off, as a share of the larger of the two."""
+        if math.isnan(self.expected) or math.isnan(self.found):
+            return math.inf
+        largest = max(abs(self.expected), abs(self.found))
+        return abs(self.expected - self.found) / largest if largest else 0.0
+
+
+def verify(names: Sequence[str]) -> int:
+    """Makes runs from nothing, each twice, and prints what is the same.
+
+    Args:
+        names: Rows; all of them if there are none.
+
+    Returns:
+        0 if each run came out the same twice, and as in dvc.lock or within `TOLERANCE` of it; else 1.
+
+    Raises:
+        UserError: A row is unknown, the data are not there, or a stage failed.
+    """
+    project = stages.read_params()
+    for name in names:
+        project.row(name)
+    if not layout.DATA.is_dir():
+        raise VerifyError("MNIST is not here: latentlab repro download")
+    lock = yaml.safe_load(LOCK.read_text(encoding="utf-8"))["stages"] if LOCK.exists() else {}
+    runs = [
+        Run(name, recipe, seed)
+        for name in names or project.variants
+        for recipe in project.recipes_of(name)
+        for seed in project.seeds_of(name)
+    ]
+    good = True
+    for run in runs:
+        suffix = "_found" if run.row in project.found.variants else ""
+        locked = {
+            output["path"]: output["md5"]
+            for stage in STAGES
+            for output in lock.get(f"{stage}{suffix}@{run}", {}).get("outs", [])
+        }
+        with TemporaryDirectory(prefix="latentlab-verify-") as scratch, ThreadPoolExecutor(2) as pool:
+            folders = [Path(scratch) / name for name in ("first", "second")]
+            list(pool.map(lambda folder, run=run: _make(run, folder), folders))
+            good &= _report(run, folders, locked)
+    return 0 if good else 1
+
+
+def _make(run: Run, folder: Path) -> None:
+    """Makes a run in an empty folder, by the commands of its stages."""
+    (folder / layout.DATA).parent.mkdir(parents=True)
+    (folder / layout.DATA).symlink_to(layout.DATA.resolve(), target_is_directory=True)
+    for name in (layout.PARAMS, Path(params.FOUND)):
+        if name.exists():
+            shutil.copy(name, folder / name)
+    environment = {key: value for key, value in os.environ.items() if not key.startswith(("DVC_", "MLFLOW_"))}
+    environment |= {"MLFLOW_TRACKING_URI": f"sqlite:///{folder / 'mlflow.db'}", "MLFLOW_DISABLE_TELEMETRY": "true"}
+    commands = [("plan",), *((stage, run.row, run.recipe, str(run.seed)) for stage in STAGES)]
+    for stage, *arguments in commands:
+        command = [sys.executable, "-m", f"latentlab.stages.{stage}", *arguments]
+        done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
+            raise VerifyError(f"{stage}@{run} ended with {done.returncode}: {last}")
+
+
+def _report(run: Run, folders: Sequence[Path], locked: Mapping[str, str]) -> bool:
+    """Prints what is the same; whether all of it is, or near enough to what was committed."""
+    first, second = (_files(folder) for folder in folders)
+    differing = [path for path in first if first[path] != second.get(path)]
+    if differing:
+        print(f"{run}: two runs on this machine differ in {', '.join(differing)}")
+        return False
+    print(f"{run}: {len(first)} files, the same bytes twice")
+    if not locked:
+        print("  dvc.lock does not have this run")
+        return True
+    changed = [path for path, digest in locked.items() if digest_of(folders[0] / path) != digest]
+    if not changed:
+        print(f"  and the same as in dvc.lock, {len(locked)} of {len(locked)} outputs")
+        return True
+    print(f"  other bytes than in dvc.lock: {', '.join(changed)}")
+    good = True
+    for path in (str(run.metrics), str(run.probes)):
+        if path in changed:
+            good &= _print_numbers(path, Path(path), folders[0] / path)
+    return good
+
+
+def _print_numbers(name: str, committed: Path, made: Path) -> bool:
+    """Prints how far the numbers are from the committed ones; whether all are within the tolerance."""
+    if not committed.exists():
+        print(f"  {name} is not here to be compared: dvc checkout, or git checkout {committed}")
+        return False
+    found = differences(json.loads(committed.read_text(encoding="utf-8")), json.loads(made.read_text(encoding="utf-8")))
+    found.sort(key=lambda difference: -difference.relative)
+    if not found:
+        print(f"  {name}: the same numbers")
+        return True
+    worst = found[0]
+    side = "within" if worst.relative <= TOLERANCE else "beyond"
+    print(
+        f"  {name}: {len(found)} numbers differ, most of all {worst.key}: {worst.expected:.6g} there, {worst.found:.6g} "
+        f"here, {worst.relative:.2%}, {side} the tolerance of {TOLERANCE:.0%}"
+    )
+    return worst.relative <= TOLERANCE
+
+
+def differences(expected: Any, found: Any, key: str = "") -> list[Difference]:
+    """Numbers of two JSON contents that are not equal; one that only one of them has counts as NaN in the other."""
+    one, other = dict(_numbers(expected, key)), dict(_numbers(found, key))
+    return [
+        Difference(name, one.get(name, math.nan), other.get(name, math.nan))
+        for name in {**one, **other}
+        if one.get(name, math.nan) != other.get(name, math.nan)
+    ]
+
+
+def _numbers(content: Any, key: str) -> Iterator[tuple[str, float]]:
+    items = content.items() if isinstance(content, dict) else enumerate(content) if isinstance(content, list) else ()
+    for name, value in items:
+        inner = f"{key}.{name}" if key else str(name)
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            yield inner, float(value)
+        else:
+            yield from _numbers(value, inner)
+
+
+def _files(folder: Path) -> dict[str, str]:
+    """MD5 of each file that the stages made, by its path in the folder."""
+    roots = [folder / root for root in (layout.MODELS, layout.RUNS)]
+    files = [path for root in roots for path in sorted(root.rglob("*")) if path.is_file()]
+    return {path.relative_to(folder).as_posix(): digest_of(path) for path in files}
+
+
+def digest_of(path: Path) -> str:
+    """MD5 of a file, or of a folder, as DVC writes them into dvc.lock; empty if there is nothing."""
+    if path.is_dir():
+        entries = [
+            {"md5": digest_of(inner), "relpath": inner.relative_to(path).as_posix()}
+            for inner in path.rglob("*")
+            if inner.is_file()
+        ]
+        entries.sort(key=lambda entry: entry["relpath"])
+        return hashlib.md5(json.dumps(entries, sort_keys=True).encode()).hexdigest() + ".dir"
+    return hashlib.md5(path.read_bytes()).hexdigest() if path.exists() else ""
