@@ -2,10 +2,11 @@
 
 import platform
 import re
-from pathlib import Path
 from typing import Any
 
 import psutil
+
+from latentlab import processor
 
 
 def describe(about: dict[str, Any], num_cores: int) -> dict[str, Any]:
@@ -16,7 +17,7 @@ def describe(about: dict[str, Any], num_cores: int) -> dict[str, Any]:
         num_cores: That this process may use.
     """
     return {
-        "cpu": cpu_name(),
+        "cpu": processor.name(),
         "num_cores": num_cores,
         "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
         "system": f"{platform.system()} {platform.machine()}",
@@ -27,16 +28,6 @@ def describe(about: dict[str, Any], num_cores: int) -> dict[str, Any]:
 def load() -> float:
     """How many processes wanted a core over the last minute, this one's not counted if it has only begun."""
     return round(psutil.getloadavg()[0], 1)
-
-
-def cpu_name() -> str:
-    """The processor's model, as the system tells it."""
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        found = re.search(r"^model name\s*:\s*(.+)$", info.read_text(encoding="utf-8", errors="replace"), re.MULTILINE)
-        if found:
-            return found[1].strip()
-    return platform.processor() or platform.machine()
 
 
 def slug(machine: dict[str, Any]) -> str:

@@ -13,7 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks import command, machine, page, quality, reference, settings, summary, worker, workspace
 from conftest import ROOT, STUDY
-from latentlab import data, layout, models
+from latentlab import data, layout, models, processor
 from latentlab.cli import main
 from latentlab.download import FILES
 from latentlab.errors import UserError
@@ -203,7 +203,7 @@ def test_page():
 def test_results_are_kept_by_machine(tmp_path):
     assert machine.slug(MACHINE) == "cpu"
     assert machine.slug(MACHINE | {"gpu": "NVIDIA H200 (1)"}) == "nvidia-h200-1"
-    assert machine.cpu_name()
+    assert processor.name()
     part = {"date": "2026-01-02", "settings": {}, "records": []}
     path = tmp_path / "deep" / "cpu.json"
     assert command._former(path, MACHINE) == command._former(None, MACHINE) == {}

@@ -14,6 +14,7 @@ from latentlab import options
 
 GROUPS = {
     "With an image in your hand": ("reconstruct", "denoise", "interpolate", "sample", "encode", "decode", "embed"),
+    "With a program of yours": ("export",),
     "With all of it": ("repro", "log", "study", "verify", "doctor", "bench"),
 }
 
@@ -31,7 +32,8 @@ Examples:
   latentlab sample vae_16 --num 10 --seed 0 --output samples.png
   latentlab encode mlp_8 --image my_digit.jpg --output codes.npz
   latentlab decode mlp_8 --codes codes.npz --output decoded.png
-  latentlab embed cae_latent_2 --num 1000 --output map.png"""
+  latentlab embed cae_latent_2 --num 1000 --output map.png
+  latentlab export cae_baseline --output exports/digits"""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -73,7 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     elif command == "study":
         stages.start(partial(_study, **given), [], pinned=False)
     else:
-        stages.start(partial(_apply, command, given), [], pinned=False)
+        stages.start(partial(_apply, command, given), [], pinned=command == "export")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -104,6 +106,7 @@ def _parser() -> argparse.ArgumentParser:
         )
 
     options.add_image_commands(command)
+    options.add_export(command)
     options.add_repro(command)
     log = command(
         "log",
@@ -179,11 +182,11 @@ def _bench(given: dict[str, Any]) -> None:
 
 
 def _apply(command: str, given: dict[str, Any]) -> None:
-    from latentlab import apply
     from latentlab.errors import UserError
 
+    module = importlib.import_module("latentlab.export" if command == "export" else "latentlab.apply")
     try:
-        getattr(apply, command)(**given)
+        getattr(module, command)(**given)
         sys.stdout.flush()
     except BrokenPipeError:
         # whoever read the output has gone; Python would complain of it once more at its end

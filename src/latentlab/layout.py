@@ -10,6 +10,7 @@ STATEMENTS = Path("claims.yaml")
 DATA = Path("data/mnist")
 PLANS = Path("plans")
 MODELS = Path("models")
+EXPORTS = Path("exports")
 RESULTS = Path("results")
 RUNS = RESULTS / "runs"
 BASELINES = RESULTS / "baselines"

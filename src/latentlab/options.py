@@ -1,4 +1,4 @@
-"""Which options do the commands for people with an image in their hand have?"""
+"""Which options do the commands for people have?"""
 
 import argparse
 import math
@@ -92,6 +92,22 @@ def add_image_commands(command: Callable[[str, str, str], argparse.ArgumentParse
     )
     _add_preparation(embed)
     embed.add_argument("--output", type=Path, required=True, metavar="FILE.png", help="the map")
+
+
+def add_export(command: Callable[[str, str, str], argparse.ArgumentParser]) -> None:
+    """Adds `latentlab export`, whose options are the arguments of `latentlab.export.export`."""
+    export = command(
+        "export",
+        "ONNX files of a model, and what each runtime costs",
+        "Writes encoder, decoder and both as ONNX, in float32 and quantised to int8, and checks them against torch on the\n"
+        "test images. Prints size, latency of one image, throughput and error of each in torch and in ONNX Runtime,\n"
+        "measured with one thread, or with OMP_NUM_THREADS of them.",
+    )
+    _add_row(export)
+    export.add_argument(
+        "--output", type=Path, metavar="FOLDER",
+        help="for the files and report.json (default: exports/ and the name of row, recipe and seed)",
+    )  # fmt: skip
 
 
 def add_repro(command: Callable[[str, str, str], argparse.ArgumentParser]) -> None:

@@ -6,6 +6,7 @@ Legend: N images, D numbers in the code.
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import torch
 from pydantic import ValidationError
@@ -23,12 +24,16 @@ _BATCH_SIZE = 1000
 
 @dataclass(frozen=True)
 class UserModel:
-    """A trained model, by the name that people know it by; what it makes is on the CPU."""
+    """A trained model, by the name that people know it by; what it makes is on the CPU.
+
+    `description`: what its checkpoint says of it; see `latentlab.stages.train.describe`.
+    """
 
     name: str
     row: Row
     code_shape: torch.Size
     model: Autoencoder
+    description: dict[str, Any]
 
     @torch.inference_mode()
     def encode(self, images: Tensor) -> Tensor:
@@ -146,7 +151,7 @@ def load(path: Path, name: str) -> UserModel:
     if not all(bool(weight.isfinite().all()) for weight in model.state_dict().values()):
         raise UserError(f"{name}: has weights that are not finite")
     known = [str(description[key]) for key in ("name", "recipe", "seed") if key in description]
-    return UserModel("-".join(known) or name, row, _code_shape(model, row.input_size, name), model)
+    return UserModel("-".join(known) or name, row, _code_shape(model, row.input_size, name), model, description)
 
 
 def _code_shape(model: Autoencoder, input_size: int, name: str) -> torch.Size:
