@@ -17,7 +17,7 @@ import torch
 from onnx import numpy_helper
 
 from conftest import ROOT, STUDY
-from latentlab import checkpoint, data, export, models, onnxmodels, runtimes, usermodels
+from latentlab import checkpoint, data, export, models, onnxmodels, params, runtimes, usermodels
 from latentlab.cli import main
 from latentlab.download import FILES
 from latentlab.layout import Run
@@ -31,8 +31,19 @@ FILES_OF_AN_EXPORT = {
 # every family, every upsampling, every activation
 NAMES = [
     "cae_latent_8", "cae_batch_norm", "cae_leaky_02", "mlp_2", "stacked_64", "conv_ae", "compress_transposed",
-    "compress_bilinear", "vae_2", "ae_2", "superres_64", "conv_bn_64",
+    "compress_bilinear", "vae_2", "ae_2", "superres_64", "conv_bn_64", "upsampled_nearest", "upsampled_bilinear",
 ]  # fmt: skip
+# and what the trade-off study may find
+UPSAMPLED = {
+    "source": "S", "training": "cae", "family": "upsampled_cae", "input_size": 28, "input_noise": None,
+    "channels": [4, 6, 8], "kernel_sizes": [3, 5, 3], "latent_dim": 5, "batch_norm": True, "negative_slope": 0.1,
+    "loss": "mse",
+}  # fmt: skip
+
+
+def row_of(name: str) -> params.Row:
+    _, found, upsampling = name.partition("upsampled_")
+    return params.Row.model_validate(UPSAMPLED | {"upsampling": upsampling}) if found else STUDY.row(name)
 
 
 def strokes(num: int, seed: int) -> np.ndarray:
@@ -51,7 +62,7 @@ def images(array: np.ndarray) -> torch.Tensor:
 
 def untrained(name: str) -> models.Autoencoder:
     """A model whose normalisations have seen images, and whose outputs differ from image to image."""
-    row = STUDY.row(name)
+    row = row_of(name)
     model = models.build(row, 0).train()
     with torch.no_grad():
         for weight in model.parameters():
@@ -61,7 +72,7 @@ def untrained(name: str) -> models.Autoencoder:
 
 
 def user_model(name: str) -> UserModel:
-    row, model = STUDY.row(name), untrained(name)
+    row, model = row_of(name), untrained(name)
     description = {"name": name, "recipe": "fast", "seed": 0, "fingerprint": "f" * 16}
     return UserModel(f"{name}-fast-0", row, models.code_shape(row), model, description)
 
