@@ -333,7 +333,7 @@ def test_the_doctor_sees_what_is_broken_and_says_what_to_do(project):
     project.environment["MLFLOW_TRACKING_URI"] = "http://me:secret@127.0.0.1:9"
     output = project.run("latentlab", "doctor", check=False)
     del project.environment["MLFLOW_TRACKING_URI"]
-    assert "problem MLflow: http://127.0.0.1:9 does not answer" in output
+    assert "problem MLflow: MLflow at http://me:***@127.0.0.1:9 cannot be used" in output
     assert "secret" not in output
     data.write_bytes(kept)
     database.write_bytes(database_kept)

@@ -280,3 +280,14 @@ def test_deleted_runs_are_out_of_sight_but_not_lost(tmp_path):
     runs.log_row(experiment_id, outputs(tmp_path / "row", 0.03))
     deleted = mlflow.MlflowClient().search_runs([experiment_id], run_view_type=ViewType.DELETED_ONLY)
     assert [run.info.run_id for run in deleted] == [first]
+
+
+def test_a_server_that_does_not_answer_is_said_at_once_and_without_its_password(tmp_path, monkeypatch):
+    for uri in ("http://me:hush@127.0.0.1:9", "postgresql://me:hush@127.0.0.1:9/x", "nonsense://me:hush@x"):
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+        with pytest.raises(store.TrackingError, match=r"cannot be used: .*unset MLFLOW_TRACKING_URI") as caught:
+            store.open_store(tmp_path)
+        assert "hush" not in str(caught.value)
+        assert "\n" not in str(caught.value)
+    assert "MLFLOW_HTTP_REQUEST_MAX_RETRIES" not in os.environ
+    assert not list(tmp_path.iterdir())

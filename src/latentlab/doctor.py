@@ -15,6 +15,7 @@ from urllib.parse import unquote, urlsplit
 from latentlab import layout
 from latentlab.errors import UserError
 from latentlab.processes import is_gone
+from latentlab.secrets import without_passwords
 
 if TYPE_CHECKING:  # MLflow takes seconds to load, and its own check is where it may be broken
     from mlflow import MlflowClient
@@ -208,19 +209,14 @@ def _mlflow() -> Iterator[Finding]:
 
 
 def _server(uri: str) -> Iterator[Finding]:
-    import mlflow
+    from latentlab.tracking.store import TrackingError, check_server
 
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
-    parts = urlsplit(uri)
-    shown = parts._replace(netloc=parts.netloc.split("@")[-1]).geturl()
     try:
-        mlflow.MlflowClient().search_experiments(max_results=1)
-    except Exception as error:  # whatever a server may answer
-        reason = str(error).splitlines()[0].replace(uri, shown)
-        remedy = "start it, or unset MLFLOW_TRACKING_URI for the store in mlruns/"
-        yield Finding("problem", "MLflow", f"{shown} does not answer: {reason[:200]}", remedy)
+        check_server(uri)
+    except TrackingError as error:
+        yield Finding("problem", "MLflow", str(error))
     else:
-        yield Finding("ok", "MLflow", f"{shown} answers")
+        yield Finding("ok", "MLflow", f"{without_passwords(uri)} answers")
         yield from _runs()
 
 
@@ -284,7 +280,7 @@ def _pages(search: Callable[..., Any], experiment_ids: list[str]) -> list[Any]:
 def _study() -> Iterator[Finding]:
     from latentlab import params
     from latentlab.study import trials
-    from latentlab.study.storage import open_storage, shown
+    from latentlab.study.storage import open_storage
 
     try:
         settings = params.load(layout.PARAMS).study
@@ -299,7 +295,7 @@ def _study() -> Iterator[Finding]:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.load_study(study_name=settings.name, storage=open_storage(settings.storage))
     counts = trials.counts(study.get_trials(deepcopy=False))
-    yield Finding("ok", "study", f"{settings.name} in {shown(settings.storage)}: {counts}")
+    yield Finding("ok", "study", f"{settings.name} in {without_passwords(settings.storage)}: {counts}")
 
 
 CHECKS: tuple[Callable[[], Iterator[Finding]], ...] = (

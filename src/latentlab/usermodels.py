@@ -92,7 +92,8 @@ def find(given: str) -> Path:
     table = study()
     name, *rest = given.split("-")
     table.row(name)
-    recipes, seeds = list(table.recipes), table.seeds
+    asked_recipes, asked_seeds = table.recipes_of(name), table.seeds_of(name)
+    recipes, seeds = list(asked_recipes), asked_seeds
     if rest:
         if rest[0] not in table.training:
             raise UserError(f"{given}: there is no recipe {rest[0]!r}: choose from {', '.join(table.training)}")
@@ -107,7 +108,7 @@ def find(given: str) -> Path:
             return run.checkpoint
     missing = [
         f"{key} {value}"
-        for key, value, asked in (("recipe", recipes[0], table.recipes), ("seed", seeds[0], table.seeds))
+        for key, value, asked in (("recipe", recipes[0], asked_recipes), ("seed", seeds[0], asked_seeds))
         if value not in asked
     ]
     first = f"add {' and '.join(missing)} to params.yaml, then " if missing else ""

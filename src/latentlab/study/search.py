@@ -19,11 +19,12 @@ from tqdm import tqdm
 from latentlab import checkpoint, data, layout, params, stages
 from latentlab.errors import UserError
 from latentlab.params import Params, ParamsError
+from latentlab.secrets import without_passwords
 from latentlab.stages import log
 from latentlab.study import outcome, space, trials
 from latentlab.study.objective import OBJECTIVES, excess
 from latentlab.study.pictures import draw_figures
-from latentlab.study.storage import open_storage, shown
+from latentlab.study.storage import open_storage
 from latentlab.study.worker import STORAGE, sampler
 from latentlab.tracking import runs, store, studies
 
@@ -53,9 +54,8 @@ def run(num_workers: int | None, storage_url: str | None, num_trials: int | None
     digest = data.digest(layout.DATA)
     study = open_study(project, url, digest)
     trials.retry_lost(study, settings.stale_after_seconds)
-    description = (
-        f"The trade-off study `{settings.name}` in `{shown(url)}`: {num_trials} trials of sampler {settings.sampler}."
-    )
+    place = without_passwords(url)
+    description = f"The trade-off study `{settings.name}` in `{place}`: {num_trials} trials of sampler {settings.sampler}."
     parent = studies.open_parent(project, _definition(project, digest), description)
     status = "FAILED"
     try:
@@ -88,7 +88,9 @@ def status(storage_url: str | None) -> None:
     try:
         study = optuna.load_study(study_name=project.study.name, storage=open_storage(url))
     except KeyError:
-        raise StudyError(f"there is no study {project.study.name!r} in {shown(url)}: latentlab study run") from None
+        raise StudyError(
+            f"there is no study {project.study.name!r} in {without_passwords(url)}: latentlab study run"
+        ) from None
     _print_end(study.get_trials(deepcopy=False), project, url)
 
 
@@ -153,10 +155,11 @@ def _check_same(study: optuna.Study, wanted: dict[str, str], url: str) -> None:
     known = study.user_attrs.get("definition", {})
     differing = sorted(key for key in {*known, *wanted} if known.get(key) != wanted.get(key))
     if differing:
+        place = without_passwords(url)
         raise StudyError(
-            f"the study {study.study_name!r} in {shown(url)} is of another {', '.join(differing)}: give yours another "
-            f"study.name in params.yaml, or delete the old one: optuna --storage {shown(url)} delete-study "
-            f"--study-name {study.study_name}"
+            f"the study {study.study_name!r} in {place} is of another {', '.join(differing)}: give yours another "
+            f"study.name in params.yaml, or delete the old one: optuna --storage {place} delete-study --study-name "
+            f"{study.study_name}"
         )
 
 
@@ -250,7 +253,7 @@ def _write(study: optuna.Study, project: Params) -> list[Path]:
 def _print_end(found: Sequence[optuna.trial.FrozenTrial], project: Params, url: str) -> None:
     settings = project.study
     volume = trials.dominated_volume(found, settings)
-    print(f"study {settings.name} in {shown(url)}: {trials.counts(found)}; hypervolume {volume:.4f}")
+    print(f"study {settings.name} in {without_passwords(url)}: {trials.counts(found)}; hypervolume {volume:.4f}")
     print("front, smallest error first:")
     for trial in trials.front(found, settings):
         print(f"  {_line(trial, project)}")

@@ -13,6 +13,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from latentlab.errors import UserError
+from latentlab.secrets import without_passwords
 
 SCHEMES = (
     "sqlite:///FILE, postgresql://USER:PASSWORD@HOST/DATABASE, mysql+pymysql://..., journal:///FILE or grpc://HOST:PORT"
@@ -49,27 +50,23 @@ def open_storage(url: str) -> BaseStorage:
     except StorageError:
         raise
     except ImportError:
-        raise StorageError(f"study.storage: {shown(url)} needs a package: pip install {_package(url)}") from None
+        raise StorageError(
+            f"study.storage: {without_passwords(url)} needs a package: pip install {_package(url)}"
+        ) from None
     except (OSError, SQLAlchemyError) as error:
         reason = str(getattr(error, "orig", None) or error).split("\n")[0]
-        raise StorageError(f"study.storage: {shown(url)} cannot be used: {reason}") from None
+        raise StorageError(f"study.storage: {without_passwords(url)} cannot be used: {without_passwords(reason)}") from None
     except RuntimeError as error:  # what Optuna raises for tables of another version
-        raise StorageError(f"study.storage: {shown(url)}: {error}") from None
-
-
-def shown(url: str) -> str:
-    """The URL without its password."""
-    try:
-        return make_url(url).render_as_string(hide_password=True)
-    except ArgumentError:
-        return url.split("@")[-1]
+        raise StorageError(f"study.storage: {without_passwords(url)}: {error}") from None
 
 
 def _database(url: str) -> BaseStorage:
     try:
         parsed = make_url(url)
     except ArgumentError:
-        raise StorageError(f"study.storage: {shown(url)!r} is no URL of a storage: it is one of {SCHEMES}") from None
+        raise StorageError(
+            f"study.storage: {without_passwords(url)!r} is no URL of a storage: it is one of {SCHEMES}"
+        ) from None
     arguments: dict[str, Any] = {"pool_pre_ping": True}
     if parsed.get_backend_name() == "sqlite":
         if parsed.database:
@@ -87,7 +84,7 @@ def _proxy(url: str) -> BaseStorage:
     except ValueError:
         host, port = None, None
     if not host or not port:
-        raise StorageError(f"study.storage: {shown(url)!r} names no host and port: grpc://HOST:PORT")
+        raise StorageError(f"study.storage: {without_passwords(url)!r} names no host and port: grpc://HOST:PORT")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
         storage = optuna.storages.GrpcStorageProxy(host=host, port=port)

@@ -7,7 +7,8 @@ import mlflow
 from mlflow.exceptions import MlflowException
 
 from latentlab.errors import UserError
-from latentlab.tracking.store import open_store
+from latentlab.secrets import without_passwords
+from latentlab.tracking.store import check_server, open_store
 
 
 def fetch_checkpoint(uri: str, root: Path, folder: Path) -> Path:
@@ -21,14 +22,14 @@ def fetch_checkpoint(uri: str, root: Path, folder: Path) -> Path:
     Raises:
         UserError: There is no store, no such model, or its run has no checkpoint.
     """
-    # a server that does not answer is said after seconds; MLflow's own patience is minutes
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-    if "MLFLOW_TRACKING_URI" not in os.environ:
-        if not (root / "mlruns" / "mlflow.db").exists():
-            raise UserError(f"{uri}: there is no MLflow store here: go to the project's folder, or set MLFLOW_TRACKING_URI")
+    server = os.environ.get("MLFLOW_TRACKING_URI")
+    if server:
+        check_server(server)
+    elif (root / "mlruns" / "mlflow.db").exists():
         open_store(root)
+    else:
+        raise UserError(f"{uri}: there is no MLflow store here: go to the project's folder, or set MLFLOW_TRACKING_URI")
     try:
         run_id = mlflow.models.get_model_info(uri).run_id
         if not run_id:
@@ -37,4 +38,5 @@ def fetch_checkpoint(uri: str, root: Path, folder: Path) -> Path:
             mlflow.artifacts.download_artifacts(f"runs:/{run_id}/checkpoint/model.safetensors", dst_path=str(folder))
         )
     except (MlflowException, OSError) as error:
-        raise UserError(f"{uri}: MLflow does not give its checkpoint: {str(error).splitlines()[0]}") from None
+        reason = without_passwords(str(error).splitlines()[0])
+        raise UserError(f"{uri}: MLflow does not give its checkpoint: {reason}") from None

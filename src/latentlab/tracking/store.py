@@ -9,8 +9,12 @@ import mlflow
 from filelock import FileLock
 from mlflow.entities import ViewType
 
+from latentlab.errors import UserError
 from latentlab.processes import is_gone
+from latentlab.secrets import without_passwords
 
+# what a server that is there needs at most, to say so
+_PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
 DEFAULT_EXPERIMENT = "latentlab"
 
 # every column of MLflow's database that holds an absolute artifact location
@@ -21,6 +25,37 @@ _LOCATIONS = (
     ("model_versions", "source"),
     ("model_versions", "storage_location"),
 )
+
+
+class TrackingError(UserError):
+    """The store that MLFLOW_TRACKING_URI names cannot be used; the message does not hold its password."""
+
+
+def check_server(uri: str) -> None:
+    """Asks a store whether it is there; MLflow's own patience with one that is not is minutes.
+
+    Args:
+        uri: As MLFLOW_TRACKING_URI has it.
+
+    Raises:
+        TrackingError: It does not answer within seconds, or not as MLflow does.
+    """
+    before = {name: os.environ.get(name) for name in _PATIENCE}
+    os.environ.update(_PATIENCE)
+    try:
+        mlflow.MlflowClient(uri).search_experiments(max_results=1)
+    except Exception as error:  # whatever a server, a proxy before it or a driver may answer
+        reason = without_passwords(str(error).split("\n")[0]).rpartition("Caused by ")[2].rstrip(")")
+        raise TrackingError(
+            f"MLflow at {without_passwords(uri)} cannot be used: {reason[:300]}; start it, or unset MLFLOW_TRACKING_URI to "
+            "use the store in mlruns/"
+        ) from None
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 def open_store(root: Path, suffix: str = "") -> str:
@@ -35,11 +70,16 @@ def open_store(root: Path, suffix: str = "") -> str:
 
     Returns:
         The id of the experiment.
+
+    Raises:
+        TrackingError: The store that MLFLOW_TRACKING_URI names cannot be used.
     """
     name = os.environ.get("MLFLOW_EXPERIMENT_NAME", DEFAULT_EXPERIMENT) + suffix
     folder = root.resolve() / "mlruns"
     embedded = f"sqlite:///{folder / 'mlflow.db'}"
-    if os.environ.get("MLFLOW_TRACKING_URI", embedded) != embedded:
+    uri = os.environ.get("MLFLOW_TRACKING_URI", embedded)
+    if uri != embedded:
+        check_server(uri)
         experiment_id = str(mlflow.set_experiment(name).experiment_id)
     else:
         folder.mkdir(exist_ok=True)
