@@ -286,10 +286,16 @@ def test_the_doctor_sees_what_is_broken_and_says_what_to_do(project):
         "MNIST: four files",
         "DVC: all stages are up to date",
         "DVC's cache: every object",
-        "MLflow: 3 runs, each with",
+        "MLflow: mlruns/mlflow.db is whole",
     ):
         assert f"ok      {line}" in output
     assert "problem" not in output
+
+    def orphans(output: str) -> int:  # other tests leave some, of runs that were replaced
+        found = re.search(r"(\d+) folders of artifacts belong to no run", output)
+        return int(found[1]) if found else 0
+
+    before = orphans(output)
     # an object of DVC's cache with another byte
     run = project.folder / "models/fast/mlp_8/seed_0/model.safetensors"
     name = hashlib.md5(run.read_bytes()).hexdigest()
@@ -311,7 +317,7 @@ def test_the_doctor_sees_what_is_broken_and_says_what_to_do(project):
     assert "problem params.yaml: params.yaml: device: Input should be 'auto', 'cpu', 'cuda' or 'mps', found 'tpu'" in output
     assert "problem DVC's cache: 1 objects are not what their name says" in output
     assert "1 runs are RUNNING, but their process is gone: left" in output
-    assert "1 folders of artifacts belong to no run" in output
+    assert orphans(output) == before + 1
     assert "Traceback" not in output
     project.write_params(content)
     client.delete_run(left)
