@@ -63,7 +63,7 @@ def volume(project: params.Params, images: torch.Tensor, validation: torch.Tenso
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measures, prints a line per study and a table, and keeps the numbers."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.samplers", description=__doc__)
-    parser.add_argument("--samplers", nargs="+", default=["random", "tpe"])
+    parser.add_argument("--samplers", nargs="+", choices=("random", "tpe", "nsga2"), default=["random", "tpe"])
     parser.add_argument("--repetitions", type=int, default=5)
     parser.add_argument("--trials", type=int, default=40)
     parser.add_argument("--images", type=int, default=2500)

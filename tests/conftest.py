@@ -1,6 +1,8 @@
 """What several test files need."""
 
+import contextlib
 import gzip
+import io
 import os
 import time
 from pathlib import Path
@@ -9,6 +11,7 @@ import pytest
 import yaml
 
 from latentlab import download, params
+from latentlab.cli import main
 
 ROOT = Path(__file__).parents[1]
 # without the rows that the trade-off study has found, which come and go
@@ -41,3 +44,28 @@ def mnist_gz_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name, data in found.items():
         (folder / f"{name}.gz").write_bytes(gzip.compress(data, compresslevel=1, mtime=0))
     return folder
+
+
+def cli_output(*arguments: object) -> tuple[str, str]:
+    """Output of a command that does well, on stdout and stderr."""
+    streams = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(streams[0]), contextlib.redirect_stderr(streams[1]):
+        main([str(argument) for argument in arguments])
+    return streams[0].getvalue(), streams[1].getvalue()
+
+
+def cli_error(*arguments: object) -> str:
+    """The one line on stderr of a command that fails."""
+    streams = io.StringIO(), io.StringIO()
+    with (
+        contextlib.redirect_stdout(streams[0]),
+        contextlib.redirect_stderr(streams[1]),
+        pytest.raises(SystemExit) as caught,
+    ):
+        main([str(argument) for argument in arguments])
+    assert caught.value.code == 2
+    said = streams[1].getvalue()
+    assert said.startswith("error: ")
+    assert said.count("\n") == 1
+    assert said.endswith("\n")
+    return said.removeprefix("error: ").strip()

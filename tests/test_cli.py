@@ -1,6 +1,5 @@
 """The commands as a user gives them, in a small project with real checkpoints; and every error in one line."""
 
-import contextlib
 import io
 import json
 import re
@@ -21,6 +20,8 @@ from matplotlib import colormaps
 from PIL import Image
 
 from conftest import ROOT, STUDY
+from conftest import cli_error as error
+from conftest import cli_output as run
 from latentlab import checkpoint, data, models, pictures
 from latentlab.cli import GROUPS, main
 from latentlab.download import FILES
@@ -63,8 +64,8 @@ def whole_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     text = re.sub(r"(?m)^recipes: .*", "recipes: [fast, published]", text)
     text = re.sub(r"(?m)^split: .*", "split: {seed: 0, train: 800, validation: 200, test: 10000}", text)
     (folder / "params.yaml").write_text(text, encoding="utf-8")
-    for run in RUNS:
-        save(run, folder)
+    for each in RUNS:
+        save(each, folder)
     parts = {"t10k": (TEST_IMAGES, TEST_DIGITS), "train": (TEST_IMAGES[:1200], TEST_DIGITS[:1200])}
     (folder / "data/mnist").mkdir(parents=True)
     for name in FILES:
@@ -88,31 +89,6 @@ def signals() -> Iterator[None]:
     before = signal.getsignal(signal.SIGTERM)
     yield
     signal.signal(signal.SIGTERM, before)
-
-
-def run(*arguments: object) -> tuple[str, str]:
-    """Output of a command that does well, on stdout and stderr."""
-    streams = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(streams[0]), contextlib.redirect_stderr(streams[1]):
-        main([str(argument) for argument in arguments])
-    return streams[0].getvalue(), streams[1].getvalue()
-
-
-def error(*arguments: object) -> str:
-    """The one line on stderr of a command that fails."""
-    streams = io.StringIO(), io.StringIO()
-    with (
-        contextlib.redirect_stdout(streams[0]),
-        contextlib.redirect_stderr(streams[1]),
-        pytest.raises(SystemExit) as caught,
-    ):
-        main([str(argument) for argument in arguments])
-    assert caught.value.code == 2
-    said = streams[1].getvalue()
-    assert said.startswith("error: ")
-    assert said.count("\n") == 1
-    assert said.endswith("\n")
-    return said.removeprefix("error: ").strip()
 
 
 def model_of(run: Run) -> models.Autoencoder:

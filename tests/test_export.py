@@ -1,12 +1,11 @@
 """Models as ONNX against torch, and the command that makes them, with real exports of every family."""
 
-import contextlib
-import io
 import json
 import os
 import shutil
 import signal
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +15,7 @@ import pytest
 import torch
 from onnx import numpy_helper
 
-from conftest import ROOT, STUDY
+from conftest import ROOT, STUDY, cli_error, cli_output
 from latentlab import checkpoint, data, export, models, onnxmodels, params, runtimes, usermodels
 from latentlab.cli import main
 from latentlab.download import FILES
@@ -276,27 +275,8 @@ def project(whole_project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     os.environ.update(environment)
 
 
-def run(*arguments: object) -> tuple[str, str]:
-    streams = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(streams[0]), contextlib.redirect_stderr(streams[1]):
-        main(["export", *map(str, arguments)])
-    return streams[0].getvalue(), streams[1].getvalue()
-
-
-def error(*arguments: object) -> str:
-    """The one line on stderr of an export that fails."""
-    streams = io.StringIO(), io.StringIO()
-    with (
-        contextlib.redirect_stdout(streams[0]),
-        contextlib.redirect_stderr(streams[1]),
-        pytest.raises(SystemExit) as caught,
-    ):
-        main(["export", *map(str, arguments)])
-    assert caught.value.code == 2
-    said = streams[1].getvalue()
-    assert said.startswith("error: ")
-    assert said.count("\n") == 1
-    return said.removeprefix("error: ").strip()
+run = partial(cli_output, "export")
+error = partial(cli_error, "export")
 
 
 def files(folder: Path) -> set[str]:

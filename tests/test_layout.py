@@ -97,7 +97,8 @@ def reached_from(start: Path, harmless: set[Path]) -> set[Path]:
 # what cannot change a number: names of paths, the parameters that DVC watches by themselves, the sums that the download
 # checked, what is told to people and to MLflow
 HARMLESS = {
-    "layout.py", "params/__init__.py", "params/analyses.py", "params/section.py", "params/study.py", "params/training.py",
+    "layout.py", "params/__init__.py", "params/analyses.py", "params/rows.py", "params/section.py", "params/study.py",
+    "params/training.py",
     "plans.py", "download.py", "errors.py", "processes.py", "stages/log.py", "tracking/store.py", "tracking/runs.py",
 }  # fmt: skip
 # a baseline shares the stage's module, but has no weights and runs on the CPU

@@ -6,20 +6,14 @@ import re
 import shutil
 import sqlite3
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
-from urllib.parse import unquote, urlsplit
+from typing import Literal
 
 from latentlab import layout
 from latentlab.errors import UserError
-from latentlab.processes import is_gone
 from latentlab.secrets import without_passwords
-
-if TYPE_CHECKING:  # MLflow takes seconds to load, and its own check is where it may be broken
-    from mlflow import MlflowClient
-    from mlflow.entities import Experiment
 
 REQUIREMENTS = Path("requirements.lock")
 # what a default study leaves behind, models, pictures and runs, and as much again for what it makes on the way
@@ -221,60 +215,19 @@ def _server(uri: str) -> Iterator[Finding]:
 
 
 def _runs() -> Iterator[Finding]:
-    """Runs that are not what they say, in all experiments of the project."""
-    import mlflow
+    from latentlab.tracking.checkup import check_up
 
-    if not os.environ.get("MLFLOW_TRACKING_URI"):
-        mlflow.set_tracking_uri(f"sqlite:///{Path('mlruns/mlflow.db').absolute()}")
-    client = mlflow.MlflowClient()
-    experiments = [each for each in client.search_experiments() if each.name.startswith("latentlab")]
-    found = _pages(client.search_runs, [each.experiment_id for each in experiments])
-    left = [run.info.run_name for run in found if run.info.status == "RUNNING" and is_gone(run.data.tags)]
-    if left:
-        remedy = "the next run of a stage here marks them KILLED"
-        yield Finding(
-            "note", "MLflow", f"{len(left)} runs are RUNNING, but their process is gone: {', '.join(left[:5])}", remedy
-        )
-    bare = [
-        run.info.run_name
-        for run in found
-        if run.data.tags.get("trained") == "true" and not (run.outputs and run.outputs.model_outputs)
-    ]
-    if bare:
-        yield Finding("problem", "MLflow", f"runs without their model: {', '.join(bare[:5])}", "latentlab log")
-    orphans = _orphans(client, experiments, {run.info.run_id for run in found})
-    if orphans:
-        remedy = "of runs that were deleted: `mlflow gc` clears them"
-        yield Finding(
-            "note", "MLflow", f"{len(orphans)} folders of artifacts belong to no run, such as {orphans[0]}", remedy
-        )
-    if not (left or bare or orphans):
-        yield Finding("ok", "MLflow", f"{len(found)} runs, each with what it should have")
-
-
-def _orphans(client: "MlflowClient", experiments: Sequence["Experiment"], run_ids: set[str]) -> list[Path]:
-    """Folders of artifacts, where they lie on this machine, of runs and models that the store does not know."""
-    model_ids = {
-        model.model_id for model in _pages(client.search_logged_models, [each.experiment_id for each in experiments])
-    }
-    found = []
-    for each in experiments:
-        root = Path(unquote(urlsplit(each.artifact_location).path))
-        if urlsplit(each.artifact_location).scheme in ("", "file") and root.is_dir():
-            found += [folder for folder in sorted(root.iterdir()) if folder.name not in {*run_ids, "models"}]
-            found += [folder for folder in sorted(root.glob("models/*")) if folder.name not in model_ids]
-    return found
-
-
-def _pages(search: Callable[..., Any], experiment_ids: list[str]) -> list[Any]:
-    """All that a search of MLflow's finds, page after page."""
-    found, token = [], None
-    while True:
-        page = search(experiment_ids, page_token=token)
-        found += list(page)
-        token = page.token
-        if not token:
-            return found
+    seen = check_up(layout.project_root())
+    if seen.left:
+        about = f"{len(seen.left)} runs are RUNNING, but their process is gone: {', '.join(seen.left[:5])}"
+        yield Finding("note", "MLflow", about, "the next run of a stage here marks them KILLED")
+    if seen.bare:
+        yield Finding("problem", "MLflow", f"runs without their model: {', '.join(seen.bare[:5])}", "latentlab log")
+    if seen.orphans:
+        about = f"{len(seen.orphans)} folders of artifacts belong to no run, such as {seen.orphans[0]}"
+        yield Finding("note", "MLflow", about, "of runs that were deleted: `mlflow gc` clears them")
+    if not (seen.left or seen.bare or seen.orphans):
+        yield Finding("ok", "MLflow", f"{seen.num_runs} runs, each with what it should have")
 
 
 def _study() -> Iterator[Finding]:

@@ -8,7 +8,6 @@ from latentlab.params.section import Section
 from latentlab.params.training import Training
 
 Number = int | float
-Objective = Literal["validation_mse", "code_size", "compute"]
 
 
 class Range(Section):

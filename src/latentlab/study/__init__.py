@@ -1,1 +1,15 @@
 """The trade-off study: Optuna searches for the smallest good autoencoder; a trial is a row, trained as any other."""
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from optuna.exceptions import ExperimentalWarning
+
+
+@contextmanager
+def without_warnings() -> Iterator[None]:
+    """Optuna warns of each part that counts as experimental; which of them are used here is in LOG.md."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        yield

@@ -75,7 +75,7 @@ def run(study: optuna.Study, trial: optuna.Trial, task: Task) -> None:
                 if not _goes_on(study, trial, errors, candidate, sizes, task.project):
                     trial.set_user_attr("reason", Reason.HALVING)
                     break
-            values = (errors[-1], float(sizes.code_size), float(sizes.compute(settings)))
+            values = (errors[-1], *sizes.objectives(settings))
             stopped = len(errors) < candidate.training.epochs
             live.log_end("stopped early" if stopped else "finished", dict(zip(OBJECTIVES, values, strict=True)))
         if not stopped and settings.bounds.validation_mse is not None:
@@ -182,4 +182,4 @@ def _goes_on(
         and other.user_attrs.get("reason") not in trials.UNTRAINED
         and len(other.user_attrs.get("errors", [])) >= epoch
     ]
-    return goes_on((errors[-1], float(sizes.code_size), float(sizes.compute(settings))), others, settings.halving)
+    return goes_on((errors[-1], *sizes.objectives(settings)), others, settings.halving)

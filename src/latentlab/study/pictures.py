@@ -1,19 +1,17 @@
 """The figures of a study, from its trials and from the results that lie in the workspace."""
 
-import warnings
 from pathlib import Path
 from typing import Any
 
 import optuna
 import pandas as pd
-from optuna.exceptions import ExperimentalWarning
 from optuna.trial import TrialState
 
 from latentlab import layout, results
 from latentlab.figures import study_search
 from latentlab.figures.style import save
 from latentlab.params import Params
-from latentlab.study import outcome, trials
+from latentlab.study import outcome, trials, without_warnings
 
 # fewer finished trials of a family say nothing about what mattered
 FEWEST_FOR_IMPORTANCES = 8
@@ -78,8 +76,7 @@ def importances(study: optuna.Study) -> dict[str, dict[str, float]]:
     shares = {}
     for family, chosen in found.items():
         if len(chosen) >= FEWEST_FOR_IMPORTANCES:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", ExperimentalWarning)
+            with without_warnings():
                 part = optuna.create_study()
                 part.add_trials(
                     [

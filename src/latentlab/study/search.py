@@ -1,19 +1,16 @@
 """`latentlab study run`: checks everything, starts the workers, shows how far they are, and writes what came of it."""
 
-import contextlib
 import os
 import signal
 import subprocess
 import sys
 import time
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import joblib
 import optuna
-from optuna.exceptions import ExperimentalWarning
+from filelock import FileLock
 from tqdm import tqdm
 
 from latentlab import checkpoint, data, layout, params, stages
@@ -21,7 +18,7 @@ from latentlab.errors import UserError
 from latentlab.params import Params, ParamsError
 from latentlab.secrets import without_passwords
 from latentlab.stages import log
-from latentlab.study import outcome, space, trials
+from latentlab.study import outcome, space, trials, without_warnings
 from latentlab.study.objective import OBJECTIVES, excess
 from latentlab.study.pictures import draw_figures
 from latentlab.study.storage import open_storage
@@ -52,7 +49,9 @@ def run(num_workers: int | None, storage_url: str | None, num_trials: int | None
     url, num_trials = storage_url or settings.storage, num_trials or settings.num_trials
     check(project)
     digest = data.digest(layout.DATA)
-    study = open_study(project, url, digest)
+    layout.STUDY_LOCK.parent.mkdir(exist_ok=True)
+    with FileLock(layout.STUDY_LOCK):  # two that make the tables of one database at the same time break it
+        study = open_study(project, url, digest)
     trials.retry_lost(study, settings.stale_after_seconds)
     place = without_passwords(url)
     description = f"The trade-off study `{settings.name}` in `{place}`: {num_trials} trials of sampler {settings.sampler}."
@@ -132,7 +131,7 @@ def open_study(project: Params, url: str, digest: str) -> optuna.Study:
     """
     settings = project.study
     storage = open_storage(url)
-    with _quiet():
+    with without_warnings():
         study = optuna.create_study(
             study_name=settings.name, storage=storage, directions=["minimize"] * 3, load_if_exists=True
         )
@@ -163,13 +162,6 @@ def _check_same(study: optuna.Study, wanted: dict[str, str], url: str) -> None:
         )
 
 
-@contextlib.contextmanager
-def _quiet() -> Any:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ExperimentalWarning)
-        yield
-
-
 def register() -> None:
     """Registers the first winner as `champion` and the hand-chosen row as `reference`, and prints how both did.
 
@@ -191,7 +183,6 @@ def register() -> None:
 
 def _work(study: optuna.Study, project: Params, num_workers: int, num_trials: int, url: str, parent: str) -> None:
     """Runs the workers to their end, or stops them with this process."""
-    layout.STUDY_LOCK.parent.mkdir(exist_ok=True)
     command = [sys.executable, "-m", "latentlab.study.worker", str(num_trials), parent]
     # a session of their own: Ctrl-C is for this process, which asks them to stop
     workers = [

@@ -41,6 +41,10 @@ class Sizes:
         """The one of the two that the study minimises."""
         return self.num_parameters if settings.compute == "parameters" else self.num_macs
 
+    def objectives(self, settings: StudySettings) -> tuple[float, float]:
+        """The two objectives beside the error: code size and compute."""
+        return float(self.code_size), float(self.compute(settings))
+
 
 class Draw(Protocol):
     """What a trial draws from; `optuna.Trial` is one."""

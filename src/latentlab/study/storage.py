@@ -1,12 +1,10 @@
 """Where the trials are kept: a SQLite file, a database server, a journal file, or a gRPC proxy before one of them."""
 
-import warnings
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import optuna
-from optuna.exceptions import ExperimentalWarning
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
 from sqlalchemy.engine import make_url
@@ -14,6 +12,7 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from latentlab.errors import UserError
 from latentlab.secrets import without_passwords
+from latentlab.study import without_warnings
 
 SCHEMES = (
     "sqlite:///FILE, postgresql://USER:PASSWORD@HOST/DATABASE, mysql+pymysql://..., journal:///FILE or grpc://HOST:PORT"
@@ -41,8 +40,7 @@ def open_storage(url: str) -> BaseStorage:
         if scheme == "journal":
             path = Path(url.removeprefix("journal://").removeprefix("/"))
             path.parent.mkdir(parents=True, exist_ok=True)
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", ExperimentalWarning)
+            with without_warnings():
                 return JournalStorage(JournalFileBackend(str(path)))
         if scheme == "grpc":
             return _proxy(url)
@@ -85,8 +83,7 @@ def _proxy(url: str) -> BaseStorage:
         host, port = None, None
     if not host or not port:
         raise StorageError(f"study.storage: {without_passwords(url)!r} names no host and port: grpc://HOST:PORT")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ExperimentalWarning)
+    with without_warnings():
         storage = optuna.storages.GrpcStorageProxy(host=host, port=port)
         storage.wait_server_ready(timeout=10)
     return storage

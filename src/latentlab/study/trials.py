@@ -15,19 +15,19 @@ import hashlib
 import json
 import socket
 import time
-import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
 import optuna
-from optuna.exceptions import ExperimentalWarning, UpdateFinishedTrialError
+from optuna.exceptions import UpdateFinishedTrialError
 from optuna.storages import RetryHeartbeatStaleTrialCallback
 from optuna.trial import FrozenTrial, TrialState
 
 from latentlab.params.study import StudySettings
 from latentlab.processes import is_alive
+from latentlab.study import without_warnings
 from latentlab.study.front import hypervolume, non_domination_ranks
 
 # a trial that has taken its worker down so often is not tried once more
@@ -178,8 +178,7 @@ def try_again(study: optuna.Study, trial: FrozenTrial, most: int | None) -> None
     if "configuration" not in trial.user_attrs:  # it had not drawn everything yet: it will draw the same, from the start
         again.params, again.distributions = {}, {}
     again.user_attrs = {key: value for key, value in trial.user_attrs.items() if key == "known_row"}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ExperimentalWarning)
+    with without_warnings():
         RetryHeartbeatStaleTrialCallback(most)(study, again)
 
 

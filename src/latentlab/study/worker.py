@@ -3,20 +3,18 @@
 import hashlib
 import os
 import sys
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 
 import optuna
 from filelock import FileLock
-from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler, NSGAIISampler, RandomSampler, TPESampler
 from optuna.trial import TrialState
 
 from latentlab import data, devices, layout, stages
 from latentlab.errors import UserError
 from latentlab.params.study import StudySettings
-from latentlab.study import objective, trials
+from latentlab.study import objective, trials, without_warnings
 from latentlab.study.storage import open_storage
 from latentlab.tracking.studies import tracker
 
@@ -81,8 +79,7 @@ def work(
 def sampler(settings: StudySettings, number: int) -> BaseSampler:
     """The sampler of a trial: with the same trials before it, it draws the same, whoever asks and in which process."""
     seed = int.from_bytes(hashlib.sha256(f"{settings.seed} {number}".encode()).digest()[:4], "big")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ExperimentalWarning)
+    with without_warnings():
         if settings.sampler == "tpe":
             return TPESampler(seed=seed, multivariate=True, group=True)
         if settings.sampler == "nsga2":

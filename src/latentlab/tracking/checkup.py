@@ -1,0 +1,74 @@
+"""What does the MLflow store hold that is not as it should be?"""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import mlflow
+from mlflow.entities import Experiment
+
+from latentlab.processes import is_gone
+
+
+@dataclass(frozen=True)
+class CheckUp:
+    """Number of runs; names of those that were left RUNNING or have no model; folders of artifacts that belong to none."""
+
+    num_runs: int
+    left: list[str]
+    bare: list[str]
+    orphans: list[Path]
+
+
+def check_up(root: Path) -> CheckUp:
+    """Looks at all runs of the project's experiments, and changes nothing.
+
+    Args:
+        root: The project's folder; its store is asked, unless MLFLOW_TRACKING_URI names another.
+    """
+    if not os.environ.get("MLFLOW_TRACKING_URI"):
+        mlflow.set_tracking_uri(f"sqlite:///{root.resolve() / 'mlruns/mlflow.db'}")
+    client = mlflow.MlflowClient()
+    experiments = [each for each in client.search_experiments() if each.name.startswith("latentlab")]
+    found = _pages(client.search_runs, experiments)
+    return CheckUp(
+        num_runs=len(found),
+        left=[run.info.run_name for run in found if run.info.status == "RUNNING" and is_gone(run.data.tags)],
+        bare=[
+            run.info.run_name
+            for run in found
+            if run.data.tags.get("trained") == "true" and not (run.outputs and run.outputs.model_outputs)
+        ],
+        orphans=_orphans(
+            experiments,
+            {run.info.run_id for run in found},
+            {model.model_id for model in _pages(client.search_logged_models, experiments)},
+        ),
+    )
+
+
+def _orphans(experiments: list[Experiment], run_ids: set[str], model_ids: set[str]) -> list[Path]:
+    """Folders of artifacts, where they lie on this machine, of runs and models that the store does not know."""
+    found = []
+    for each in experiments:
+        root = Path(unquote(urlsplit(each.artifact_location).path))
+        if urlsplit(each.artifact_location).scheme in ("", "file") and root.is_dir():
+            found += [folder for folder in sorted(root.iterdir()) if folder.name not in {*run_ids, "models"}]
+            found += [folder for folder in sorted(root.glob("models/*")) if folder.name not in model_ids]
+    return found
+
+
+def _pages(search: Callable[..., Any], experiments: list[Experiment]) -> list[Any]:
+    """All that a search of MLflow's finds in experiments, page after page."""
+    found: list[Any] = []
+    token = None
+    while experiments:
+        page = search([each.experiment_id for each in experiments], page_token=token)
+        found += list(page)
+        token = page.token
+        if not token:
+            break
+    return found
