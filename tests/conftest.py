@@ -5,10 +5,14 @@ import gzip
 import io
 import os
 import time
+from collections import Counter
 from pathlib import Path
 
 import pytest
 import yaml
+
+# pytest runs a process per core: each does its sums in one thread
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from latentlab import download, params
 from latentlab.cli import main
@@ -16,6 +20,12 @@ from latentlab.cli import main
 ROOT = Path(__file__).parents[1]
 # without the rows that the trade-off study has found, which come and go
 STUDY = params.Params.model_validate(yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8")))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A file stays in one process, so the files that take longest, which have most of the slow tests, go first."""
+    slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
+    items.sort(key=lambda item: -slow[item.path])
 
 
 @pytest.fixture
