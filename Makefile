@@ -9,11 +9,11 @@ export DVC_NO_ANALYTICS := 1
 export DO_NOT_TRACK := true
 export MLFLOW_DISABLE_TELEMETRY := true
 
-.PHONY: repro report study test check bench ui lock clean
+.PHONY: repro report study test test-faults check bench ui lock clean
 
 repro: $(VENV)/.study
 	latentlab repro
-	latentlab log
+	latentlab sync
 
 report: $(VENV)/.study
 	latentlab repro report
@@ -22,17 +22,20 @@ report: $(VENV)/.study
 study: $(VENV)/.study
 	latentlab repro study/dvc.yaml
 	latentlab repro
-	latentlab log
+	latentlab sync
 	latentlab study register
 
 test: $(VENV)/.test
-	pytest
+	pytest -m "not faults"
+
+test-faults: $(VENV)/.test
+	pytest -m faults
 
 check: $(VENV)/.test
 	ruff format --check .
 	ruff check .
 	mypy
-	pytest -m "not slow"
+	pytest -m "not slow and not faults"
 
 # about ten minutes on two cores that have nothing else to do; `latentlab bench --help` has its options
 bench: $(VENV)/.study

@@ -24,7 +24,7 @@ STUDY = params.Params.model_validate(yaml.safe_load((ROOT / "params.yaml").read_
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """A file stays in one process, so the files that take longest, which have most of the slow tests, go first."""
-    slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
+    slow = Counter(item.path for item in items if item.get_closest_marker("slow") or item.get_closest_marker("faults"))
     items.sort(key=lambda item: -slow[item.path])
 
 

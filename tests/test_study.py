@@ -26,7 +26,7 @@ from latentlab.params import Params, ParamsError
 from latentlab.params.study import Halving, Knee, LeastCompute, LowestError, Smallest
 from latentlab.study import halving, objective, outcome, search, space, trials, worker
 from latentlab.study.front import hypervolume, knee, non_domination_ranks, winner
-from latentlab.study.storage import StorageError, open_storage
+from latentlab.study.storage import StorageError, errors_of_storage, open_storage
 from latentlab.study.trials import Reason
 
 SMALL_SPACE = {
@@ -600,6 +600,18 @@ def test_a_file_that_is_no_database_is_named(tmp_path):
     (tmp_path / "study.db").write_text("not a database, but quite a long text" * 99)
     with pytest.raises(StorageError, match="not a database"):
         open_storage(f"sqlite:///{tmp_path / 'study.db'}")
+
+
+def test_a_storage_that_goes_away_in_the_middle_is_named(tmp_path):
+    url = f"sqlite:///{tmp_path}/study.db"
+    study = optuna.create_study(storage=open_storage(url))
+    study.ask()
+    (tmp_path / "study.db").write_bytes(b"x" * 5000)
+    with (
+        pytest.raises(StorageError, match="does not answer any more: file is not a database; the trials"),
+        errors_of_storage(url),
+    ):
+        study.ask()
 
 
 def test_a_study_of_another_space_under_the_same_name_is_not_touched(tmp_path):

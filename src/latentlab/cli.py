@@ -15,7 +15,7 @@ from latentlab import options
 GROUPS = {
     "With an image in your hand": ("reconstruct", "denoise", "interpolate", "sample", "encode", "decode", "embed"),
     "With a program of yours": ("export",),
-    "With all of it": ("repro", "log", "study", "verify", "doctor", "bench"),
+    "With all of it": ("repro", "sync", "study", "verify", "doctor", "bench"),
 }
 
 ROW_HELP = """\
@@ -66,8 +66,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     # behind --help, which needs none of it
     from latentlab import stages
 
-    if command == "log":
-        stages.start(_log, given["rows"], pinned=False)
+    if command == "sync":
+        stages.start(_sync, given["rows"], pinned=False)
     elif command == "verify":
         stages.start(_verify, given["rows"])
     elif command == "doctor":
@@ -88,7 +88,7 @@ def _parser() -> argparse.ArgumentParser:
     helps = {}
 
     usages = {
-        "log": "[ROW ...]",
+        "sync": "[ROW ...]",
         "repro": "[options] [TARGET ...]",
         "study": "ACTION [options]",
         "verify": "[ROW ...]",
@@ -108,13 +108,14 @@ def _parser() -> argparse.ArgumentParser:
     options.add_image_commands(command)
     options.add_export(command)
     options.add_repro(command)
-    log = command(
-        "log",
-        "log rows to MLflow from their output files",
-        "Makes sure that MLflow holds one complete run for each row, from the files that the stages left.\n"
-        "Needed where DVC took outputs from its cache, or for a new store; doing it again changes nothing.",
+    sync = command(
+        "sync",
+        "send to MLflow what it does not have yet",
+        "Sends what waits because a tracking server did not answer, then makes sure that MLflow holds one complete run\n"
+        "for each row, from the files that the stages left. Needed after a server was away, where DVC took outputs from\n"
+        "its cache, or for a new store; doing it again changes nothing.",
     )
-    log.add_argument("rows", nargs="*", metavar="ROW", help="rows of params.yaml; all of them when none is given")
+    sync.add_argument("rows", nargs="*", metavar="ROW", help="rows of params.yaml; all of them when none is given")
     options.add_study(command)
     options.add_checks(command)
     options.add_bench(command)
@@ -126,11 +127,18 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _repro(targets: list[str], num_jobs: int | None, backend: str) -> NoReturn:
+def _repro(targets: list[str], num_jobs: int | None, backend: str, offline: bool) -> NoReturn:
     from latentlab.errors import UserError
     from latentlab.repro import reproduce
 
     try:
+        if offline:
+            os.environ.pop("MLFLOW_TRACKING_URI", None)
+        elif uri := os.environ.get("MLFLOW_TRACKING_URI"):
+            from latentlab.tracking.store import GOES_ON, check_server
+
+            check_server(uri)
+            os.environ[GOES_ON] = "1"
         sys.exit(reproduce(targets, num_jobs, backend))
     except UserError as error:
         _fail(str(error))
@@ -201,16 +209,16 @@ def _fail(message: str) -> NoReturn:
     sys.exit(2)
 
 
-def _log(*rows: str) -> None:
+def _sync(*rows: str) -> None:
     from latentlab import layout, stages
     from latentlab.stages.log import outputs
-    from latentlab.tracking.runs import log_row
+    from latentlab.tracking.runs import complete_row
     from latentlab.tracking.store import open_store
 
     study = stages.read_params()
     for name in rows:
         study.row(name)
-    experiment_id = open_store(layout.project_root())
+    experiment_id = open_store(layout.project_root(), needed=True)
     asked = [
         layout.Run(name, recipe, seed)
         for name in rows or study.variants
@@ -219,6 +227,6 @@ def _log(*rows: str) -> None:
     ]
     for run in asked:
         if run.checkpoint.exists() and run.curve.exists():
-            print(f"{run}: {log_row(experiment_id, outputs(study, run))}")
+            print(f"{run}: {complete_row(experiment_id, outputs(study, run))}")
         else:
             print(f"{run}: not trained yet: dvc repro train@{run}", file=sys.stderr)

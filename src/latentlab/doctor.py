@@ -195,7 +195,7 @@ def _mlflow() -> Iterator[Finding]:
     connection.close()
     if state != "ok":
         yield Finding(
-            "problem", "MLflow", f"{database} is damaged: {state}", f"mv {database} aside; latentlab log fills a new one"
+            "problem", "MLflow", f"{database} is damaged: {state}", f"mv {database} aside; latentlab sync fills a new one"
         )
         return
     yield Finding("ok", "MLflow", f"{database} is whole")
@@ -203,7 +203,8 @@ def _mlflow() -> Iterator[Finding]:
 
 
 def _server(uri: str) -> Iterator[Finding]:
-    from latentlab.tracking.store import TrackingError, check_server
+    from latentlab.tracking.spool import TrackingError, waiting
+    from latentlab.tracking.store import SPOOL, check_server
 
     try:
         check_server(uri)
@@ -212,6 +213,8 @@ def _server(uri: str) -> Iterator[Finding]:
     else:
         yield Finding("ok", "MLflow", f"{without_passwords(uri)} answers")
         yield from _runs()
+    if runs := waiting(layout.project_root() / SPOOL):
+        yield Finding("problem", "MLflow", f"these runs wait to be sent: {', '.join(runs[:5])}", "latentlab sync")
 
 
 def _runs() -> Iterator[Finding]:
@@ -222,7 +225,7 @@ def _runs() -> Iterator[Finding]:
         about = f"{len(seen.left)} runs are RUNNING, but their process is gone: {', '.join(seen.left[:5])}"
         yield Finding("note", "MLflow", about, "the next run of a stage here marks them KILLED")
     if seen.bare:
-        yield Finding("problem", "MLflow", f"runs without their model: {', '.join(seen.bare[:5])}", "latentlab log")
+        yield Finding("problem", "MLflow", f"runs without their model: {', '.join(seen.bare[:5])}", "latentlab sync")
     if seen.orphans:
         about = f"{len(seen.orphans)} folders of artifacts belong to no run, such as {seen.orphans[0]}"
         yield Finding("note", "MLflow", about, "of runs that were deleted: `mlflow gc` clears them")

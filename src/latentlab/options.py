@@ -127,6 +127,10 @@ def add_repro(command: Callable[[str, str, str], argparse.ArgumentParser]) -> No
         "--backend", default="loky", metavar="NAME",
         help="what of joblib runs them: loky, threading, or ray or dask where it is installed (default: loky)",
     )  # fmt: skip
+    repro.add_argument(
+        "--offline", action="store_true",
+        help="log to mlruns/ here, whatever MLFLOW_TRACKING_URI says; `latentlab sync` can send it to the server later",
+    )  # fmt: skip
 
 
 def add_study(command: Callable[[str, str, str], argparse.ArgumentParser]) -> None:

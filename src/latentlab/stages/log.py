@@ -1,4 +1,4 @@
-"""From a run's output files to its MLflow run; `latentlab log` replays it where DVC took the files from its cache."""
+"""From a run's output files to its MLflow run; `latentlab sync` replays it where DVC took the files from its cache."""
 
 import csv
 import json

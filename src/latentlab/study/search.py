@@ -21,7 +21,7 @@ from latentlab.stages import log
 from latentlab.study import outcome, space, trials, without_warnings
 from latentlab.study.objective import OBJECTIVES, excess
 from latentlab.study.pictures import draw_figures
-from latentlab.study.storage import open_storage
+from latentlab.study.storage import errors_of_storage, open_storage
 from latentlab.study.worker import STORAGE, sampler
 from latentlab.tracking import runs, store, studies
 
@@ -56,23 +56,31 @@ def run(num_workers: int | None, storage_url: str | None, num_trials: int | None
     place = without_passwords(url)
     description = f"The trade-off study `{settings.name}` in `{place}`: {num_trials} trials of sampler {settings.sampler}."
     parent = studies.open_parent(project, _definition(project, digest), description)
-    status = "FAILED"
+    status, values = "FAILED", {}
+    files: list[Path] = []
     try:
-        _work(study, project, num_workers or joblib.cpu_count(), num_trials, url, parent)
-        status = "FINISHED"
-    except (KeyboardInterrupt, SystemExit):
-        status = "KILLED"
-        raise
+        with errors_of_storage(url):
+            try:
+                _work(study, project, num_workers or joblib.cpu_count(), num_trials, url, parent)
+                status = "FINISHED"
+            except (KeyboardInterrupt, SystemExit):
+                status = "KILLED"
+                raise
+            finally:
+                found = study.get_trials(deepcopy=False)
+                files, values = _write(study, project), _values(found, project)
+                _print_end(found, project, url)
     finally:
-        files = _write(study, project)
-        found = study.get_trials(deepcopy=False)
-        values = {
-            "hypervolume": trials.dominated_volume(found, settings),
-            "front": float(len(trials.front(found, settings))),
-        }
-        values |= {name: float(number) for name, number in vars(trials.counts(found)).items()}
-        studies.close_parent(parent, status, values, files)
-        _print_end(found, project, url)
+        studies.close_parent(parent, settings.name, status, values, files)
+
+
+def _values(found: list[optuna.trial.FrozenTrial], project: Params) -> dict[str, float]:
+    """How the study stands, in numbers."""
+    values = {
+        "hypervolume": trials.dominated_volume(found, project.study),
+        "front": float(len(trials.front(found, project.study))),
+    }
+    return values | {name: float(number) for name, number in vars(trials.counts(found)).items()}
 
 
 def status(storage_url: str | None) -> None:
@@ -176,7 +184,7 @@ def register() -> None:
         run = layout.Run(name, project.recipes_of(name)[0], project.seeds_of(name)[0])
         if not run.checkpoint.exists():
             raise StudyError(f"{run} is not trained yet: latentlab repro")
-        runs.log_row(store.open_store(layout.project_root()), log.outputs(project, run))
+        runs.complete_row(store.open_store(layout.project_root(), needed=True), log.outputs(project, run))
         uri = studies.register(checkpoint.load_description(run.checkpoint)["fingerprint"], alias)
         print(f"{alias}: {run} is {uri}, models:/{studies.REGISTERED_MODEL}@{alias}")
 
@@ -184,10 +192,9 @@ def register() -> None:
 def _work(study: optuna.Study, project: Params, num_workers: int, num_trials: int, url: str, parent: str) -> None:
     """Runs the workers to their end, or stops them with this process."""
     command = [sys.executable, "-m", "latentlab.study.worker", str(num_trials), parent]
+    environment = os.environ | {STORAGE: url, store.GOES_ON: "1"}
     # a session of their own: Ctrl-C is for this process, which asks them to stop
-    workers = [
-        subprocess.Popen(command, start_new_session=True, env=os.environ | {STORAGE: url}) for _ in range(num_workers)
-    ]
+    workers = [subprocess.Popen(command, start_new_session=True, env=environment) for _ in range(num_workers)]
     try:
         _watch(study, project, workers, num_trials)
     finally:

@@ -1,5 +1,7 @@
 """Where the trials are kept: a SQLite file, a database server, a journal file, or a gRPC proxy before one of them."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -56,6 +58,30 @@ def open_storage(url: str) -> BaseStorage:
         raise StorageError(f"study.storage: {without_passwords(url)} cannot be used: {without_passwords(reason)}") from None
     except RuntimeError as error:  # what Optuna raises for tables of another version
         raise StorageError(f"study.storage: {without_passwords(url)}: {error}") from None
+
+
+@contextmanager
+def errors_of_storage(url: str) -> Iterator[None]:
+    """Makes what a storage that has gone away raises one clear error.
+
+    Raises:
+        StorageError: It has; what it was told before is kept there.
+    """
+    try:
+        yield
+    except (optuna.exceptions.StorageInternalError, SQLAlchemyError) as error:
+        cause = error.__cause__ or error
+        reason = str(getattr(cause, "orig", None) or cause).split("\n")[0]
+        raise StorageError(
+            f"study.storage: {without_passwords(url)} does not answer any more: {without_passwords(reason)}; the trials "
+            "that have ended are kept there: when it answers again, latentlab study run goes on"
+        ) from error
+    except Exception as error:
+        if type(error).__module__.partition(".")[0] != "grpc":  # an extra package, which need not be there
+            raise
+        raise StorageError(
+            f"study.storage: {without_passwords(url)} does not answer any more; when it does, latentlab study run goes on"
+        ) from error
 
 
 def _database(url: str) -> BaseStorage:

@@ -15,7 +15,7 @@ from latentlab import data, devices, layout, stages
 from latentlab.errors import UserError
 from latentlab.params.study import StudySettings
 from latentlab.study import objective, trials, without_warnings
-from latentlab.study.storage import open_storage
+from latentlab.study.storage import errors_of_storage, open_storage
 from latentlab.tracking.studies import tracker
 
 # the variable with the URL of the storage: everybody can read the arguments of a process, and it may hold a password
@@ -32,7 +32,8 @@ def main(num_trials: str, parent_run: str) -> None:
     """Runs trials until `num_trials` have been trained."""
     project = stages.read_params()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    study = optuna.load_study(study_name=project.study.name, storage=open_storage(os.environ[STORAGE]))
+    url = os.environ[STORAGE]
+    study = optuna.load_study(study_name=project.study.name, storage=open_storage(url))
     device = devices.resolve(project.device)
     devices.make_deterministic()
     mnist = data.load(layout.DATA, project.split)
@@ -40,7 +41,8 @@ def main(num_trials: str, parent_run: str) -> None:
         project, mnist.train.images.to(device), mnist.validation.images.to(device), device, tracker(project, parent_run)
     )
     parent = os.getppid()
-    work(study, task, int(num_trials), layout.STUDY_LOCK, lambda: os.getppid() == parent)
+    with errors_of_storage(url):
+        work(study, task, int(num_trials), layout.STUDY_LOCK, lambda: os.getppid() == parent)
 
 
 def work(

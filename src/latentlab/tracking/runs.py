@@ -7,26 +7,32 @@ twice leaves one run with each value once.
 import hashlib
 import os
 import subprocess
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import mlflow
 import torch
-from mlflow.data.http_dataset_source import HTTPDatasetSource
-from mlflow.data.meta_dataset import MetaDataset
-from mlflow.entities import Metric, Run
+from mlflow.entities import Run
 from mlflow.models import infer_signature
 
 from latentlab.models import Autoencoder
 from latentlab.processes import process_tags
+from latentlab.tracking import spool, store
+from latentlab.tracking.spool import RunWriter, TrackingError
+from latentlab.tracking.system import system_metrics
 
-MNIST_HOMEPAGE = "http://yann.lecun.com/exdb/mnist/"
+# what the tag `trained` says of a run: the server has its files, or its values only
+FILED, UNFILED = "true", "without its files"
 
 # metrics that only the process which trained can know; a run that is rebuilt takes them from the one it replaces
 _LIVE_GROUPS = ("speed/", "system/")
+
+# of the trainings that go on in this process
+_LIVE: dict[str, RunWriter] = {}
 
 
 @dataclass(frozen=True)
@@ -61,16 +67,16 @@ class Evaluation:
 
 
 class LiveRun:
-    """A run whose training goes on."""
+    """A run whose training goes on, also where the server does not."""
 
-    def __init__(self, run_id: str) -> None:
-        self.run_id = run_id
+    def __init__(self, writer: RunWriter) -> None:
+        self.writer = writer
+        self.run_id = writer.run_id
 
     def log_epoch(self, record: dict[str, float]) -> None:
         """Logs a record of `latentlab.training.fit`."""
-        step = int(record["epoch"])
-        mlflow.log_metrics(curve_metrics(record), step=step)
-        mlflow.log_metrics({f"speed/{name}": record[name] for name in ("epoch_seconds", "images_per_second")}, step=step)
+        values = curve_metrics(record) | {f"speed/{name}": record[name] for name in ("epoch_seconds", "images_per_second")}
+        self.writer.metrics(values, int(record["epoch"]))
 
 
 @contextmanager
@@ -82,22 +88,38 @@ def training_run(experiment_id: str, description: dict[str, Any], note: str, tag
         description: What the checkpoint will say of itself.
         note: Markdown that the UI shows above the run.
         tags: On top of those made from the description.
+
+    Raises:
+        TrackingError: The store does not answer, and nobody has said that the work is to go on without it.
     """
-    mlflow.set_system_metrics_sampling_interval(2)
-    with _run(experiment_id, description, note, tags, live=True) as run_id:
-        yield LiveRun(run_id)
+    store.check_later(experiment_id)
+    writer = RunWriter.begin(experiment_id, _name(description), _tags(description, note, tags, live=True))
+    live = LiveRun(writer)
+    _LIVE[live.run_id] = writer
+    try:
+        with _ending(writer), system_metrics(writer):
+            _describe(writer, description)
+            yield live
+    finally:
+        del _LIVE[live.run_id]
 
 
 def log_trained(run_id: str, outputs: RowOutputs) -> None:
     """Adds what a finished training leaves: curve file, checkpoint and model."""
-    mlflow.log_artifact(str(outputs.curve_file), run_id=run_id)
-    mlflow.log_artifact(str(outputs.checkpoint), "checkpoint", run_id=run_id)
-    _log_model(outputs)
-    mlflow.set_tag("trained", "true")
+    writer = _LIVE.get(run_id)
+    try:
+        if writer and writer.is_waiting:
+            writer.tags({"trained": UNFILED})
+        else:
+            _log_files(run_id, outputs)
+    except Exception:
+        if writer is None or not spool.is_server():
+            raise
+        writer.tags({"trained": UNFILED})
 
 
 def log_row(experiment_id: str, outputs: RowOutputs) -> str:
-    """Makes sure that the store holds one run with all of a row's outputs.
+    """Makes sure that the store holds one run with all of a row's outputs, unless the store is a server that is away.
 
     A run that is trained but not evaluated is added to; one that holds just these outputs is left alone; in any other case
     (the outputs came from a cache, the store is new, the evaluation has changed) the run is written anew from the outputs,
@@ -106,19 +128,48 @@ def log_row(experiment_id: str, outputs: RowOutputs) -> str:
     Returns:
         What was done, for people.
     """
-    runs = _trained_runs(experiment_id, str(outputs.description["fingerprint"]))  # newest first
+    try:
+        return complete_row(spool.answered(experiment_id), outputs)
+    except TrackingError as error:
+        print(f"{_name(outputs.description)} is not logged: {error}; `latentlab sync` does it later", file=sys.stderr)
+        return "waits for the server"
+
+
+def complete_row(experiment_id: str, outputs: RowOutputs) -> str:
+    """What `log_row` does, with a server that is there.
+
+    Returns:
+        What was done, for people.
+
+    Raises:
+        TrackingError: The server does not take it.
+    """
+    with store.errors_of_server():
+        return _complete_row(experiment_id, outputs)
+
+
+def _complete_row(experiment_id: str, outputs: RowOutputs) -> str:
+    spool.send()
+    found = _runs_of(experiment_id, str(outputs.description["fingerprint"]))  # newest first
+    runs = [run for run in found if "trained" in run.data.tags]
     newest = runs[0] if runs else None
     logged = newest.data.tags.get("evaluation") if newest else None
     wanted = outputs.evaluation.digest() if outputs.evaluation else None
-    if newest is not None and newest.info.status == "FINISHED" and logged == wanted:
+    if newest is not None and newest.data.tags["trained"] == UNFILED:
+        with _reopened(newest) as writer:
+            _log_files(writer.run_id, outputs)
+            _log_evaluation(writer, outputs.evaluation)
+        kept, done = newest.info.run_id, "files added"
+    elif newest is not None and newest.info.status == "FINISHED" and logged == wanted:
         kept, done = newest.info.run_id, "up to date"
     elif newest is not None and logged is None and "test/mse" not in newest.data.metrics:
         kept, done = newest.info.run_id, "evaluation added"
-        with _reopened(kept):
-            _log_evaluation(kept, outputs.evaluation)
+        with _reopened(newest) as writer:
+            _log_evaluation(writer, outputs.evaluation)
     else:
         kept, done = _rebuild(experiment_id, outputs, newest), "logged from the output files"
-    for run in runs:
+    broken = [run for run in found if run.data.tags["replayed"] == "true" and run.info.status in ("FAILED", "KILLED")]
+    for run in runs + broken:
         if run.info.run_id != kept:
             mlflow.MlflowClient().delete_run(run.info.run_id)
     return done
@@ -130,15 +181,18 @@ def curve_metrics(record: dict[str, float]) -> dict[str, float]:
     return {f"curve/{name}": value for name, value in record.items() if name not in live}
 
 
-def _trained_runs(experiment_id: str, fingerprint: str) -> list[Run]:
-    condition = f"tags.fingerprint = '{fingerprint}' AND tags.trained = 'true'"
+def _runs_of(experiment_id: str, fingerprint: str) -> list[Run]:
+    condition = f"tags.fingerprint = '{fingerprint}'"
     return list(mlflow.MlflowClient().search_runs([experiment_id], condition, order_by=["attributes.start_time DESC"]))
 
 
-@contextmanager
-def _run(experiment_id: str, description: dict[str, Any], note: str, tags: dict[str, str], live: bool) -> Iterator[str]:
+def _name(description: dict[str, Any]) -> str:
+    return f"{description['name']}-{description['recipe']}-{description['seed']}"
+
+
+def _tags(description: dict[str, Any], note: str, tags: dict[str, str], live: bool) -> dict[str, str]:
     row = description["row"]
-    all_tags = {
+    own = {
         "row": description["name"],
         "source": row["source"],
         "family": row["family"],
@@ -152,82 +206,78 @@ def _run(experiment_id: str, description: dict[str, Any], note: str, tags: dict[
         "dvc.experiment": os.environ.get("DVC_EXP_NAME", ""),
         "replayed": str(not live).lower(),
     }
-    run = mlflow.start_run(
-        experiment_id=experiment_id,
-        run_name=f"{description['name']}-{description['recipe']}-{description['seed']}",
-        tags=all_tags | _git_tags() | process_tags() | tags,
-        log_system_metrics=live,
-    )
-    with _ending(run.info.run_id):
-        mlflow.log_params(_flat_params(description))
-        dataset = MetaDataset(  # type: ignore[abstract]
-            HTTPDatasetSource(MNIST_HOMEPAGE), name="MNIST", digest=description["data_digest"]
-        )
-        mlflow.log_input(dataset, context="training")
-        yield run.info.run_id
+    return own | _git_tags() | process_tags() | tags
+
+
+def _describe(writer: RunWriter, description: dict[str, Any]) -> None:
+    writer.params(_flat_params(description))
+    writer.trained_on(description["data_digest"])
 
 
 @contextmanager
-def _reopened(run_id: str) -> Iterator[None]:
-    mlflow.start_run(run_id=run_id, log_system_metrics=False)
-    with _ending(run_id):
-        mlflow.set_tags(process_tags())
-        yield
+def _reopened(run: Run) -> Iterator[RunWriter]:
+    mlflow.MlflowClient().update_run(run.info.run_id, status="RUNNING")
+    writer = RunWriter.of(run.info.run_id, str(run.info.run_name), waits=False)
+    with _ending(writer):
+        writer.tags(process_tags())
+        yield writer
 
 
 @contextmanager
-def _ending(run_id: str) -> Iterator[None]:
-    """Ends the active run as what became of it. MLflow's own `with` calls an interrupted run FAILED too."""
+def _ending(writer: RunWriter) -> Iterator[None]:
+    """Ends the run as what became of it."""
     try:
         yield
     except BaseException as error:
-        mlflow.MlflowClient().set_tag(run_id, "failure", f"{type(error).__name__}: {error}"[:5000])
-        mlflow.end_run("FAILED" if isinstance(error, Exception) else "KILLED")
+        with suppress(Exception):  # a store that fails now too must not hide the first error
+            writer.tags({"failure": f"{type(error).__name__}: {error}"[:5000]})
+            writer.end("FAILED" if isinstance(error, Exception) else "KILLED")
         raise
-    mlflow.end_run("FINISHED")
+    writer.end("FINISHED")
 
 
 def _rebuild(experiment_id: str, outputs: RowOutputs, old: Run | None) -> str:
-    with _run(experiment_id, outputs.description, outputs.note, outputs.tags, live=False) as run_id:
-        metrics = [
-            Metric(name, value, _start_time(), int(record["epoch"]))
-            for record in outputs.curve
-            for name, value in curve_metrics(record).items()
-        ]
+    tags = _tags(outputs.description, outputs.note, outputs.tags, live=False)
+    writer = RunWriter.begin(experiment_id, _name(outputs.description), tags, waits=False)
+    with _ending(writer):
+        _describe(writer, outputs.description)
+        for record in outputs.curve:
+            writer.metrics(curve_metrics(record), int(record["epoch"]))
         if old is not None:
-            metrics += _live_metrics(old)
-        _log_batches(run_id, metrics)
-        log_trained(run_id, outputs)
-        _log_evaluation(run_id, outputs.evaluation)
-    return run_id
+            writer.values(_live_values(old))
+        _log_files(writer.run_id, outputs)
+        _log_evaluation(writer, outputs.evaluation)
+    return writer.run_id
 
 
-def _start_time() -> int:
-    """Start of the active run in milliseconds, the time stamp of values that are logged after the fact."""
-    run = mlflow.active_run()
-    return int(run.info.start_time) if run else 0
-
-
-def _live_metrics(run: Run) -> Iterable[Metric]:
+def _live_values(run: Run) -> list[tuple[str, float, int, int]]:
     client = mlflow.MlflowClient()
-    for name in run.data.metrics:
-        if name.startswith(_LIVE_GROUPS):
-            yield from client.get_metric_history(run.info.run_id, name)
+    histories = [
+        client.get_metric_history(run.info.run_id, name) for name in run.data.metrics if name.startswith(_LIVE_GROUPS)
+    ]
+    return [(point.key, point.value, point.timestamp, point.step) for history in histories for point in history]
 
 
-def _log_batches(run_id: str, metrics: list[Metric]) -> None:
-    for start in range(0, len(metrics), 1000):  # the most that one request may hold
-        mlflow.MlflowClient().log_batch(run_id, metrics[start : start + 1000])
-
-
-def _log_evaluation(run_id: str, evaluation: Evaluation | None) -> None:
+def _log_evaluation(writer: RunWriter, evaluation: Evaluation | None) -> None:
     if evaluation is None:
         return
-    _log_batches(run_id, [Metric(name, value, _start_time(), 0) for name, value in evaluation.metrics.items()])
+    writer.metrics(evaluation.metrics, 0)
     for path in evaluation.files:
-        mlflow.log_artifact(str(path), run_id=run_id)
+        writer.artifact(path)
     # last, so that a run which has this tag has everything
-    mlflow.set_tag("evaluation", evaluation.digest())
+    writer.tags({"evaluation": evaluation.digest()})
+
+
+def _log_files(run_id: str, outputs: RowOutputs) -> None:
+    client = mlflow.MlflowClient()
+    client.log_artifact(run_id, str(outputs.curve_file))
+    client.log_artifact(run_id, str(outputs.checkpoint), "checkpoint")
+    mlflow.start_run(run_id=run_id, log_system_metrics=False)  # MLflow logs a model to the active run and no other
+    try:
+        _log_model(outputs)
+    finally:
+        mlflow.end_run()
+    client.set_tag(run_id, "trained", FILED)
 
 
 def _log_model(outputs: RowOutputs) -> None:

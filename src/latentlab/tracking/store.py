@@ -3,19 +3,28 @@
 import os
 import sqlite3
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import mlflow
 from filelock import FileLock
 from mlflow.entities import ViewType
+from mlflow.exceptions import MlflowException
+from requests import RequestException
 
-from latentlab.errors import UserError
 from latentlab.processes import is_gone
 from latentlab.secrets import without_passwords
+from latentlab.tracking import spool
+from latentlab.tracking.spool import TrackingError
 
-# what a server that is there needs at most, to say so
-_PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
 DEFAULT_EXPERIMENT = "latentlab"
+# below the project's folder: what a server has not taken
+SPOOL = Path("mlruns/spool")
+# Set where a command has asked the server before its first stage or trial: when it goes away after that, the work goes on.
+GOES_ON = "LATENTLAB_TRACKING_GOES_ON"
+# MLflow's own patience with a server that is not there is minutes, in which nothing is trained
+_PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
 
 # every column of MLflow's database that holds an absolute artifact location
 _LOCATIONS = (
@@ -27,12 +36,8 @@ _LOCATIONS = (
 )
 
 
-class TrackingError(UserError):
-    """The store that MLFLOW_TRACKING_URI names cannot be used; the message does not hold its password."""
-
-
 def check_server(uri: str) -> None:
-    """Asks a store whether it is there; MLflow's own patience with one that is not is minutes.
+    """Asks a store whether it is there.
 
     Args:
         uri: As MLFLOW_TRACKING_URI has it.
@@ -40,62 +45,91 @@ def check_server(uri: str) -> None:
     Raises:
         TrackingError: It does not answer within seconds, or not as MLflow does.
     """
-    before = {name: os.environ.get(name) for name in _PATIENCE}
-    os.environ.update(_PATIENCE)
+    for name, value in _PATIENCE.items():
+        os.environ.setdefault(name, value)
     try:
         mlflow.MlflowClient(uri).search_experiments(max_results=1)
     except Exception as error:  # whatever a server, a proxy before it or a driver may answer
-        reason = without_passwords(str(error).split("\n")[0]).rpartition("Caused by ")[2].rstrip(")")
         raise TrackingError(
-            f"MLflow at {without_passwords(uri)} cannot be used: {reason[:300]}; start it, or unset MLFLOW_TRACKING_URI to "
-            "use the store in mlruns/"
+            f"MLflow at {without_passwords(uri)} cannot be used: {spool.reason(error)}; start it, or unset "
+            "MLFLOW_TRACKING_URI (latentlab repro --offline) to use the store in mlruns/"
         ) from None
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
 
 
-def open_store(root: Path, suffix: str = "") -> str:
+@contextmanager
+def errors_of_server() -> Iterator[None]:
+    """Makes an error of a server a TrackingError; one of the store on this machine goes on as it is."""
+    try:
+        yield
+    except (MlflowException, RequestException) as error:
+        if not spool.is_server():
+            raise
+        place = without_passwords(mlflow.get_tracking_uri())
+        raise TrackingError(f"MLflow at {place} does not answer as it should: {spool.reason(error)}") from error
+
+
+def check_later(experiment_id: str) -> None:
+    """Stops a training before it starts, if the server does not answer and nobody has said that the work is to go on.
+
+    Raises:
+        TrackingError: That is so.
+    """
+    if GOES_ON not in os.environ:
+        spool.answered(experiment_id)
+
+
+def open_store(root: Path, suffix: str = "", *, needed: bool = False) -> str:
     """Makes the store ready and selects the experiment; safe when several processes do so at once.
 
     The store is SQLite in `mlruns/mlflow.db` with the artifacts beside it, unless MLFLOW_TRACKING_URI names another. The
-    experiment is "latentlab", unless MLFLOW_EXPERIMENT_NAME names another.
+    experiment is "latentlab", unless MLFLOW_EXPERIMENT_NAME names another. What waits for the store is sent.
 
     Args:
         root: The project's folder.
         suffix: Put behind the name of the experiment.
+        needed: Whether it is an error if a server does not answer.
 
     Returns:
-        The id of the experiment.
+        The id of the experiment; LATER if a server does not answer.
 
     Raises:
-        TrackingError: The store that MLFLOW_TRACKING_URI names cannot be used.
+        TrackingError: The store is needed, and the server does not answer.
     """
     name = os.environ.get("MLFLOW_EXPERIMENT_NAME", DEFAULT_EXPERIMENT) + suffix
     folder = root.resolve() / "mlruns"
     embedded = f"sqlite:///{folder / 'mlflow.db'}"
     uri = os.environ.get("MLFLOW_TRACKING_URI", embedded)
     if uri != embedded:
-        check_server(uri)
-        experiment_id = str(mlflow.set_experiment(name).experiment_id)
-    else:
-        folder.mkdir(exist_ok=True)
-        # two processes that create and migrate one database at the same time can break it for good
-        with FileLock(folder / ".lock"):
-            mlflow.set_tracking_uri(embedded)
-            client = mlflow.MlflowClient()
-            artifacts = (folder / "artifacts").as_uri()
-            experiment = client.get_experiment_by_name(name)
-            if experiment is None:
-                experiment_id = client.create_experiment(name, artifact_location=artifacts)
-            else:
-                experiment_id = experiment.experiment_id
-                if experiment.artifact_location != artifacts:
-                    _mend(folder, old=experiment.artifact_location, new=artifacts)
-        mlflow.set_experiment(experiment_id=experiment_id)
+        spool.use(name, root.resolve() / SPOOL)
+        mlflow.set_tracking_uri(uri)
+        try:
+            check_server(uri)
+            with errors_of_server():
+                experiment_id = str(mlflow.set_experiment(name).experiment_id)
+                sent = spool.send()
+                _close_leftovers(experiment_id)
+        except TrackingError as error:
+            if needed:
+                raise
+            return spool.away(error)
+        if sent:
+            print(f"MLflow: sent what waited of {', '.join(sent)}", file=sys.stderr)
+        return experiment_id
+    spool.use(name, None)
+    folder.mkdir(exist_ok=True)
+    # two processes that create and migrate one database at the same time can break it for good
+    with FileLock(folder / ".lock"):
+        mlflow.set_tracking_uri(embedded)
+        client = mlflow.MlflowClient()
+        artifacts = (folder / "artifacts").as_uri()
+        experiment = client.get_experiment_by_name(name)
+        if experiment is None:
+            experiment_id = client.create_experiment(name, artifact_location=artifacts)
+        else:
+            experiment_id = experiment.experiment_id
+            if experiment.artifact_location != artifacts:
+                _mend(folder, old=experiment.artifact_location, new=artifacts)
+    mlflow.set_experiment(experiment_id=experiment_id)
     _close_leftovers(experiment_id)
     return experiment_id
 

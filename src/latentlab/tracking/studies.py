@@ -16,6 +16,7 @@ from latentlab.processes import process_tags
 from latentlab.study.objective import Tracker
 from latentlab.study.space import Candidate, Sizes
 from latentlab.tracking.runs import LiveRun, training_run
+from latentlab.tracking.spool import RunWriter
 from latentlab.tracking.store import open_store
 
 REGISTERED_MODEL = "latentlab"
@@ -32,7 +33,7 @@ def open_parent(project: Params, definition: dict[str, str], note: str) -> str:
     Returns:
         The id of the run.
     """
-    experiment_id = open_store(layout.project_root(), "-study")
+    experiment_id = open_store(layout.project_root(), "-study", needed=True)
     client = mlflow.MlflowClient()
     name, digest = project.study.name, hashlib.sha256(json.dumps(definition, sort_keys=True).encode()).hexdigest()[:16]
     found = client.search_runs([experiment_id], f"tags.study = '{name}' AND tags.definition = '{digest}'")
@@ -50,21 +51,21 @@ def open_parent(project: Params, definition: dict[str, str], note: str) -> str:
     return run_id
 
 
-def close_parent(run_id: str, status: str, values: dict[str, float], files: list[Path]) -> None:
+def close_parent(run_id: str, name: str, status: str, values: dict[str, float], files: list[Path]) -> None:
     """Ends the study's run.
 
     Args:
         run_id: Of the run.
+        name: Of the study.
         status: FINISHED, FAILED or KILLED.
         values: Metrics.
         files: Tables and figures.
     """
-    client = mlflow.MlflowClient()
-    for name, value in values.items():
-        client.log_metric(run_id, name, value)
+    writer = RunWriter.of(run_id, f"study-{name}")
+    writer.metrics(values, 0)
     for path in files:
-        client.log_artifact(run_id, str(path))
-    client.set_terminated(run_id, status)
+        writer.artifact(path)
+    writer.end(status)
 
 
 class TrialRun:
@@ -79,8 +80,8 @@ class TrialRun:
 
     def log_end(self, state: str, values: dict[str, float]) -> None:
         """Logs how the trial ended, and its objectives as they were then."""
-        mlflow.set_tag("state", state)
-        mlflow.log_metrics({f"objective/{name}": value for name, value in values.items()})
+        self._live.writer.tags({"state": state})
+        self._live.writer.metrics({f"objective/{name}": value for name, value in values.items()}, 0)
 
 
 def tracker(project: Params, parent_id: str) -> Tracker:
@@ -109,9 +110,8 @@ def tracker(project: Params, parent_id: str) -> Tracker:
             f"Trial {number} of the study `{settings.name}`: a `{candidate.row.family}`, code of {sizes.code_size} numbers."
         )
         with training_run(experiment_id, description, note, tags) as live:
-            mlflow.log_metrics(
-                {f"size/{key}": float(getattr(sizes, key)) for key in ("code_size", "num_parameters", "num_macs")}
-            )
+            keys = ("code_size", "num_parameters", "num_macs")
+            live.writer.metrics({f"size/{key}": float(getattr(sizes, key)) for key in keys}, 0)
             yield TrialRun(live)
 
     return track
@@ -131,7 +131,7 @@ def register(fingerprint: str, alias: str) -> str:
         LookupError: No run of that fingerprint is trained.
     """
     client = mlflow.MlflowClient()
-    experiment_id = open_store(layout.project_root())
+    experiment_id = open_store(layout.project_root(), needed=True)
     condition = f"tags.fingerprint = '{fingerprint}' AND tags.trained = 'true'"
     runs: list[Run] = list(client.search_runs([experiment_id], condition, order_by=["attributes.start_time DESC"]))
     if not runs:

@@ -1,0 +1,319 @@
+"""What a tracking server does not take waits in files, and is sent once it answers again.
+
+The store on this machine, in mlruns/, is no server: where it cannot be written that is an error, and nothing waits.
+"""
+
+import json
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import mlflow
+from filelock import FileLock, Timeout
+from mlflow.data.http_dataset_source import HTTPDatasetSource
+from mlflow.data.meta_dataset import MetaDataset
+from mlflow.entities import DatasetInput, InputTag, Metric, Param, RunTag
+from mlflow.tracking.context.registry import resolve_tags
+
+from latentlab.errors import UserError
+from latentlab.processes import is_gone, process_tags
+from latentlab.secrets import without_passwords
+
+# The id of an experiment in a store that does not answer.
+LATER = "later"
+MNIST_HOMEPAGE = "http://yann.lecun.com/exdb/mnist/"
+# by which a run is found again when the answer to its making was lost
+_MARK = "latentlab.run"
+_PATIENCE_SECONDS = 120
+
+
+class TrackingError(UserError):
+    """The store cannot be used; the message does not hold its password."""
+
+
+class _Present:
+    """What this process writes to."""
+
+    experiment = ""
+    folder: Path | None = None
+    trouble: Exception = ConnectionError("no store has been opened")
+
+
+def use(experiment: str, folder: Path | None) -> None:
+    """Says of which experiment the runs of this process are from now on, and where those that no server takes wait.
+
+    Args:
+        experiment: Its name.
+        folder: None with the store on this machine.
+    """
+    _Present.experiment, _Present.folder = experiment, folder
+
+
+def is_server() -> bool:
+    """Whether the present store is a server, so that what it does not take can wait."""
+    return _Present.folder is not None
+
+
+def away(trouble: Exception) -> str:
+    """Notes that the present store does not answer, and why; LATER."""
+    _Present.trouble = trouble
+    return LATER
+
+
+def answered(experiment_id: str) -> str:
+    """The id of the experiment, unless it is LATER.
+
+    Raises:
+        Exception: Why the store did not answer.
+    """
+    if experiment_id == LATER:
+        raise _Present.trouble
+    return experiment_id
+
+
+def _milliseconds() -> int:
+    return time.time_ns() // 1_000_000
+
+
+class RunWriter:
+    """Writes one MLflow run: to the store, or, from the first call on that a server does not take, to a file.
+
+    Args:
+        run_name: Of the run.
+        tags: Of the run, beside those that MLflow gives each run.
+        waits: Whether to let things wait; if not, an error of the server goes on too.
+    """
+
+    def __init__(self, run_name: str, tags: dict[str, str], *, waits: bool) -> None:
+        self.run_id = ""
+        self._start: dict[str, Any] = {
+            "experiment": _Present.experiment,
+            "run_name": run_name,
+            "tags": tags,
+            "start_time": _milliseconds(),
+        }
+        self._folder = _Present.folder if waits else None
+        self._file: Path | None = None
+        self._lock = threading.Lock()
+
+    @classmethod
+    def begin(cls, experiment_id: str, run_name: str, tags: dict[str, str], *, waits: bool = True) -> "RunWriter":
+        """The writer of a new run in the present experiment, whose id may be LATER."""
+        all_tags = {str(key): str(value) for key, value in resolve_tags(tags).items()} | {_MARK: uuid.uuid4().hex}
+        writer = cls(run_name, all_tags, waits=waits)
+        try:
+            writer.run_id = _create(answered(experiment_id), run_name, all_tags, writer._start["start_time"])
+        except Exception as error:
+            writer._wait(error)
+        return writer
+
+    @classmethod
+    def of(cls, run_id: str, run_name: str, *, waits: bool = True) -> "RunWriter":
+        """The writer of a run that is there already."""
+        writer = cls(run_name, {}, waits=waits)
+        writer.run_id = run_id
+        return writer
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether something is in a file that the server has not got."""
+        return self._file is not None
+
+    def metrics(self, values: dict[str, float], step: int) -> None:
+        """Values at a step, with the time of now."""
+        now = _milliseconds()
+        self.values([(name, value, now, step) for name, value in values.items()])
+
+    def values(self, values: list[tuple[str, float, int, int]]) -> None:
+        """Metrics: name, value, time in milliseconds, step."""
+        self._say("metrics", values=values)
+
+    def params(self, values: dict[str, Any]) -> None:
+        """Parameters."""
+        self._say("params", values=values)
+
+    def tags(self, values: dict[str, str]) -> None:
+        """Tags."""
+        self._say("tags", values=values)
+
+    def trained_on(self, digest: str) -> None:
+        """The data set, MNIST, by its digest."""
+        self._say("trained_on", digest=digest)
+
+    def artifact(self, path: Path) -> None:
+        """A file; what waits is its path."""
+        self._say("artifact", path=str(path.resolve()))
+
+    def end(self, status: str) -> None:
+        """FINISHED, FAILED or KILLED, now."""
+        self._say("end", status=status, end_time=_milliseconds())
+
+    def _say(self, call: str, **values: Any) -> None:
+        with self._lock:
+            if self._file is None:
+                try:
+                    _CALLS[call](self.run_id, **values)
+                    return
+                except Exception as error:
+                    self._wait(error)
+            self._append({"call": call} | values)
+
+    def _wait(self, error: Exception) -> None:
+        """From now on into a file; with the store on this machine the error goes on."""
+        if self._folder is None:
+            raise error
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._file = self._folder / f"{uuid.uuid4().hex}.jsonl"
+        store = without_passwords(mlflow.get_tracking_uri())
+        start = {"call": "start", "run_id": self.run_id, "store": store, "process": process_tags()} | self._start
+        partial = self._file.with_suffix(".partial")
+        partial.write_text(json.dumps(start) + "\n", encoding="utf-8")
+        partial.replace(self._file)
+        print(
+            f"MLflow at {store} does not take the run {self._start['run_name']} ({reason(error)}): the work goes on, and "
+            f"what is to be logged waits in {self._folder}; it is sent when the server answers, or by `latentlab sync`",
+            file=sys.stderr,
+        )
+
+    def _append(self, line: dict[str, Any]) -> None:
+        assert self._file is not None
+        with self._file.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+
+
+def reason(error: Exception) -> str:
+    """What went wrong between us and a store, in a line without passwords."""
+    text = without_passwords(next(iter(str(error).splitlines()), "") or type(error).__name__)
+    return text.rpartition("Caused by ")[2].rstrip(")")[:300]
+
+
+def send() -> list[str]:
+    """Sends all that waits for the present store, but for runs that are still being written.
+
+    Each value arrives once, also if this is stopped and called again: what the store has already is not sent.
+
+    Returns:
+        The names of the runs that were sent.
+
+    Raises:
+        TrackingError: The store does not take it; what has not been sent goes on waiting.
+    """
+    folder = _Present.folder
+    if folder is None or not waiting(folder):
+        return []
+    sent = []
+    try:
+        with FileLock(folder / ".lock", timeout=_PATIENCE_SECONDS):
+            for path in sorted(folder.glob("*.jsonl"), key=lambda path: path.stat().st_mtime):
+                lines = _read(path)
+                start = lines[0]
+                if start["store"] != without_passwords(mlflow.get_tracking_uri()):
+                    continue
+                if lines[-1]["call"] != "end":
+                    if not is_gone(start["process"]):
+                        continue
+                    lines.append({"call": "end", "status": "KILLED", "end_time": int(path.stat().st_mtime * 1000)})
+                try:
+                    _replay(start, lines[1:])
+                except Exception as error:
+                    raise TrackingError(
+                        f"MLflow at {start['store']} does not take the run {start['run_name']}, which waits in {path}: "
+                        f"{reason(error)}"
+                    ) from error
+                path.unlink()
+                sent.append(str(start["run_name"]))
+    except Timeout:
+        raise TrackingError(f"another process has been sending what waits in {folder} for {_PATIENCE_SECONDS} s") from None
+    return sent
+
+
+def waiting(folder: Path) -> list[str]:
+    """Names of the runs that wait in a folder."""
+    return sorted(str(_read(path)[0]["run_name"]) for path in folder.glob("*.jsonl"))
+
+
+def _read(path: Path) -> list[dict[str, Any]]:
+    """The lines of a file; the last one is left out if its writer was killed in the middle of it."""
+    lines = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            lines.append(json.loads(line))
+        except ValueError:
+            break
+    return lines
+
+
+def _replay(start: dict[str, Any], lines: list[dict[str, Any]]) -> None:
+    client = mlflow.MlflowClient()
+    run_id = start["run_id"]
+    if not run_id:
+        experiment = client.get_experiment_by_name(start["experiment"])
+        experiment_id = experiment.experiment_id if experiment else client.create_experiment(start["experiment"])
+        found = client.search_runs([experiment_id], f"tags.`{_MARK}` = '{start['tags'][_MARK]}'")
+        for twin in found[1:]:  # made when the first request to make it was repeated
+            client.delete_run(twin.info.run_id)
+        if found:
+            run_id = found[0].info.run_id
+        else:
+            run_id = _create(experiment_id, start["run_name"], start["tags"], start["start_time"])
+    known: dict[str, set[tuple[int, int]]] = {}
+    for line in lines:
+        values = {key: value for key, value in line.items() if key != "call"}
+        if line["call"] == "metrics":
+            values["values"] = [each for each in values["values"] if _is_new(run_id, each, known)]
+        _CALLS[line["call"]](run_id, **values)
+
+
+def _is_new(run_id: str, value: Sequence[Any], known: dict[str, set[tuple[int, int]]]) -> bool:
+    name, _, timestamp, step = value
+    if name not in known:
+        history = mlflow.MlflowClient().get_metric_history(run_id, name)
+        known[name] = {(point.timestamp, point.step) for point in history}
+    return (timestamp, step) not in known[name]
+
+
+def _create(experiment_id: str, run_name: str, tags: dict[str, str], start_time: int) -> str:
+    run = mlflow.MlflowClient().create_run(experiment_id, start_time=start_time, tags=tags, run_name=run_name)
+    return str(run.info.run_id)
+
+
+def _metrics(run_id: str, values: Sequence[Sequence[Any]]) -> None:
+    for start in range(0, len(values), 1000):  # the most that one request may hold
+        batch = [Metric(*value) for value in values[start : start + 1000]]
+        mlflow.MlflowClient().log_batch(run_id, metrics=batch)
+
+
+def _params(run_id: str, values: dict[str, Any]) -> None:
+    mlflow.MlflowClient().log_batch(run_id, params=[Param(name, str(value)) for name, value in values.items()])
+
+
+def _tags(run_id: str, values: dict[str, str]) -> None:
+    mlflow.MlflowClient().log_batch(run_id, tags=[RunTag(name, str(value)) for name, value in values.items()])
+
+
+def _trained_on(run_id: str, digest: str) -> None:
+    dataset = MetaDataset(HTTPDatasetSource(MNIST_HOMEPAGE), name="MNIST", digest=digest)  # type: ignore[abstract]
+    entity = DatasetInput(dataset._to_mlflow_entity(), [InputTag("mlflow.data.context", "training")])
+    mlflow.MlflowClient().log_inputs(run_id, [entity])
+
+
+def _artifact(run_id: str, path: str) -> None:
+    mlflow.MlflowClient().log_artifact(run_id, path)
+
+
+def _end(run_id: str, status: str, end_time: int) -> None:
+    mlflow.MlflowClient().set_terminated(run_id, status, end_time)
+
+
+_CALLS: dict[str, Callable[..., None]] = {
+    "metrics": _metrics,
+    "params": _params,
+    "tags": _tags,
+    "trained_on": _trained_on,
+    "artifact": _artifact,
+    "end": _end,
+}
