@@ -2,10 +2,8 @@
 
 import hashlib
 import json
-import os
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import mlflow
@@ -14,13 +12,11 @@ import pandas as pd
 import pytest
 import yaml
 
-from conftest import ROOT
 from latentlab.processes import process_tags
+from small import NOTHING_FOUND, ROWS, Project, make
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
-ROWS = ["cae_tradeoff", "mlp_8", "vae_2"]
-NOTHING_FOUND = {"recipes": [], "seeds": [], "variants": {}, "training": {}}
 RUNS = [f"{row}-fast-0" for row in ROWS]
 TABLES = {"compare", "claims", "plot", "report"}
 
@@ -32,106 +28,9 @@ def stages_of(*runs: str) -> set[str]:
 ALL = {"download", "plan", "baseline@pca_8", "baseline@raw_pixels", "denoiser", "codecs"} | TABLES | stages_of(*RUNS)
 
 
-class Project:
-    """A small copy of the project, with git and DVC as a user has them."""
-
-    def __init__(self, folder: Path, mnist: Path) -> None:
-        self.folder = folder
-        self.environment = os.environ | {
-            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-            "PYTHONPATH": str(folder / "src"),  # the copy's code, not the installed one
-            "LATENTLAB_MNIST": str(mnist),
-            "DVC_NO_ANALYTICS": "1",
-            "DVC_SITE_CACHE_DIR": str(folder.parent / "site"),
-            "GIT_AUTHOR_NAME": "a",
-            "GIT_AUTHOR_EMAIL": "a@example.com",
-            "GIT_COMMITTER_NAME": "a",
-            "GIT_COMMITTER_EMAIL": "a@example.com",
-        }
-        for variable in ("MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME", "DVC_ROOT", "DVC_STAGE"):
-            self.environment.pop(variable, None)
-
-    def run(self, *command: str, check: bool = True) -> str:
-        done = subprocess.run(
-            command, cwd=self.folder, env=self.environment, text=True, capture_output=True, check=False, timeout=600
-        )
-        output = done.stdout + done.stderr
-        assert not check or done.returncode == 0, f"{command} gave {done.returncode}:\n{output}"
-        return output
-
-    def repro(self, *arguments: str) -> set[str]:
-        """Runs `latentlab repro`; the stages that ran."""
-        return set(re.findall(r"^\[\d+/\d+\] (\S+)  [\d.]+ s$", self.run("latentlab", "repro", *arguments), re.MULTILINE))
-
-    def params(self) -> dict:
-        return yaml.safe_load((self.folder / "params.yaml").read_text(encoding="utf-8"))
-
-    def write_found(self, content: dict) -> None:
-        (self.folder / "found.yaml").write_text(yaml.safe_dump({"found": content}), encoding="utf-8")
-
-    def write_params(self, content: dict) -> None:
-        (self.folder / "params.yaml").write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
-
-    def commit(self) -> None:
-        self.run("git", "add", "--all")
-        self.run("git", "commit", "--quiet", "--message", "a step", "--allow-empty")
-
-    def runs(self) -> dict[str, mlflow.entities.Run]:
-        found = self.search("")
-        assert len(found) == len({run.info.run_name for run in found})
-        return {run.info.run_name: run for run in found}
-
-    def search(self, condition: str) -> list[mlflow.entities.Run]:
-        mlflow.set_tracking_uri(f"sqlite:///{self.folder / 'mlruns/mlflow.db'}")
-        client = mlflow.MlflowClient()
-        return list(client.search_runs([client.get_experiment_by_name("latentlab").experiment_id], condition))
-
-    def tracked(self) -> dict[str, bytes]:
-        """The bytes of all that the stages made, and of dvc.lock."""
-        folders = [self.folder / name for name in ("data", "plans", "models", "results", "reports")]
-        files = [path for folder in folders for path in sorted(folder.rglob("*")) if path.is_file()]
-        return {str(path): path.read_bytes() for path in [*files, self.folder / "dvc.lock"]}
-
-
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory, mnist_gz_folder: Path) -> Project:
-    folder = tmp_path_factory.mktemp("a small study") / "project"  # a path with spaces
-    files = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT,
-        text=True,
-        capture_output=True,
-        check=True,
-    )
-    for name in files.stdout.splitlines():
-        # results of the whole study are not those of the small one
-        if (ROOT / name).is_symlink():
-            (folder / name).symlink_to((ROOT / name).readlink())
-        elif (ROOT / name).is_file() and name != "dvc.lock" and name.split("/")[0] not in ("results", "reports"):
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            (folder / name).write_bytes((ROOT / name).read_bytes())
-            (folder / name).chmod((ROOT / name).stat().st_mode)
-    project = Project(folder, mnist_gz_folder)
-    content = project.params()
-    content["variants"] = {name: content["variants"][name] for name in ROWS}
-    content["published"] = {name: content["published"][name] for name in ROWS if name in content["published"]}
-    content["experiments"] = {"all": {"title": "All", "rows": ROWS}}
-    content["baselines"] = {name: content["baselines"][name] for name in ("pca_8", "raw_pixels")}
-    content["study"] |= {"known_rows": ["cae_tradeoff"], "num_trials": 3}
-    content["study"]["training"] |= {"epochs": 2}
-    content["study"]["final"] = {"epochs": 1, "seeds": [0, 3]}
-    content["study"]["winners"] = {"tradeoff_found": {"rule": "knee"}}
-    project.write_found(NOTHING_FOUND)
-    content["split"] |= {"train": 400, "validation": 100, "test": 200}
-    content["analyses"]["interpolation"] |= {"first": 12, "second": 34, "num_pairs": 10}
-    content["analyses"]["latent_space"] |= {"num_large": 150}
-    content["analyses"]["generation"] |= {"num_samples": 100, "num_fitted": 300}
-    content["analyses"]["codecs"] |= {"num_images": 10}
-    for training in content["training"]["fast"].values():
-        training |= {"epochs": 2, "batch_size": 64}
-    project.write_params(content)
-    project.run("git", "init", "--quiet")
-    project.commit()
+    project = make(tmp_path_factory.mktemp("a small study") / "project", mnist_gz_folder)  # a path with spaces
     assert project.repro() == ALL
     project.commit()
     return project
@@ -246,11 +145,11 @@ def test_dvc_makes_the_same_bytes_and_the_same_lock_one_after_the_other(project)
 
 def test_logging_can_be_replayed_into_a_new_store(project):
     (project.folder / "mlruns").rename(project.folder / "mlruns.old")
-    assert project.run("latentlab", "log").count("logged from the output files") == 3
+    assert project.run("latentlab", "sync").count("logged from the output files") == 3
     replayed = project.runs()
     assert sorted(replayed) == sorted(RUNS)
     assert all("test/mse" in run.data.metrics for run in replayed.values())
-    assert project.run("latentlab", "log").count("up to date") == 3
+    assert project.run("latentlab", "sync").count("up to date") == 3
     subprocess.run(["rm", "-rf", str(project.folder / "mlruns")], check=True)
     (project.folder / "mlruns.old").rename(project.folder / "mlruns")
 
@@ -456,4 +355,4 @@ def test_bad_input_is_one_clear_error_before_any_work(project):
     assert "the keys of conv_vae are channels, hidden_dim, latent_dim, beta" in output
     assert "Traceback" not in output
     project.run("git", "checkout", "--force", "params.yaml")
-    assert "no row 'mlp_9'" in project.run("latentlab", "log", "mlp_9", check=False)
+    assert "no row 'mlp_9'" in project.run("latentlab", "sync", "mlp_9", check=False)

@@ -1,6 +1,8 @@
 """DVC's files: params.yaml is read once, and dvc.lock has the order that `dvc repro` gives it."""
 
+import hashlib
 import os
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
@@ -10,25 +12,101 @@ from typing import Any
 from dvc.dependency import param
 from dvc.fs import LocalFileSystem
 from dvc.utils.serialize import load_path, load_yaml, modify_yaml
+from dvc_data.hashfile.tree import Tree
+
+from latentlab.faults import MachineError, no_space
 
 
-def stage_names(path: str) -> list[str]:
+@contextmanager
+def rewritten(path: Path, scratch: Path) -> Iterator[Path]:
+    """A copy of a file, which takes its place at the end: however this ends, power loss included, the file is whole.
+
+    Args:
+        path: Of the file; it need not be there.
+        scratch: A folder on the same disk, for the copy.
+    """
+    copy = scratch / f"{path.name}.partial"
+    try:
+        if path.exists():
+            shutil.copyfile(path, copy)
+        yield copy
+        if copy.exists():
+            with copy.open("rb+") as file:
+                os.fsync(file.fileno())
+            copy.replace(path)
+    finally:
+        copy.unlink(missing_ok=True)
+
+
+def drop_corrupted(stage: Any) -> list[str]:
+    """Removes objects of DVC's cache that should hold the present outputs of a stage, and do not.
+
+    DVC notices such an object when it is to be used, and runs the stage again; but it would leave the object there.
+
+    Args:
+        stage: Of DVC, just saved.
+
+    Returns:
+        The names of the objects that were removed.
+    """
+    dropped = []
+    for name, path in _objects(stage):
+        if path.is_file() and _md5(path) != name.removesuffix(".dir"):
+            path.unlink()
+            dropped.append(name)
+    return dropped
+
+
+def check_cached(stage: Any) -> None:
+    """Makes sure that DVC's cache has the outputs of a stage: DVC prints that it could not put one there, and goes on.
+
+    Args:
+        stage: Of DVC, just committed.
+
+    Raises:
+        MachineError: It has not.
+    """
+    missing = [path for _, path in _objects(stage) if not path.exists()]
+    if missing:
+        cache = Path(stage.repo.cache.local.path)
+        largest = max(out.meta.size or 0 for out in stage.outs)
+        if shutil.disk_usage(cache).free < largest + 2**20:
+            raise MachineError(no_space(cache))
+        raise MachineError(f"DVC could not put {len(missing)} files into its cache, {cache}: see above")
+
+
+def _objects(stage: Any) -> Iterator[tuple[str, Path]]:
+    """Names and paths of the objects that DVC's cache is to have of a stage; there need be none."""
+    for out in stage.outs:
+        if out.use_cache and out.obj is not None:
+            within = [entry.value for _, _, entry in out.obj] if isinstance(out.obj, Tree) else []
+            for name in (out.obj.hash_info.value, *within):
+                yield name, Path(out.cache.oid_to_path(name))
+
+
+def _md5(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "md5").hexdigest()
+
+
+def stage_names(path: Path) -> list[str]:
     """The stages in a dvc.lock, in its order; none if there is no such file."""
-    return list(load_yaml(path).get("stages", {})) if Path(path).exists() else []
+    return list(load_yaml(path).get("stages", {})) if path.exists() else []
 
 
-def put_in_order(path: str, before: Sequence[str], order: Sequence[str]) -> None:
+def put_in_order(path: Path, before: Sequence[str], order: Sequence[str], scratch: Path) -> None:
     """Puts stages that are new in a dvc.lock where `dvc repro` would have put them, which runs one after the other.
 
     Args:
         path: Of the dvc.lock.
         before: The stages that it had; they stay where they are.
         order: The stages as `dvc repro` takes them.
+        scratch: A folder on the same disk.
     """
     names = stage_names(path)
     wanted = [*before, *sorted(set(names) - set(before), key=list(order).index)]
     if names != wanted:
-        with modify_yaml(path) as lock:
+        with rewritten(path, scratch) as copy, modify_yaml(copy) as lock:
             entries = {name: lock["stages"].pop(name) for name in wanted}
             lock["stages"].update(entries)
 

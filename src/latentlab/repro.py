@@ -18,7 +18,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import joblib
-from dvc.dvcfile import PROJECT_FILE
+from dvc.dvcfile import PROJECT_FILE, Lockfile
 from dvc.exceptions import DvcException
 from dvc.lock import LockError
 from dvc.logger import set_loggers_level
@@ -30,8 +30,9 @@ from dvc.stage.run import _make_cmd, get_executable, prepare_kwargs
 from joblib.externals.loky import get_reusable_executor
 
 from latentlab import workers
-from latentlab.dvcfiles import parameters_read_once, put_in_order, stage_names
+from latentlab.dvcfiles import check_cached, drop_corrupted, parameters_read_once, put_in_order, rewritten, stage_names
 from latentlab.errors import UserError
+from latentlab.faults import MachineError, explain
 from latentlab.holder import holder
 from latentlab.schedule import Schedule
 
@@ -70,6 +71,10 @@ def reproduce(targets: Sequence[str], num_jobs: int | None, backend: str) -> int
         raise UserError(f"another DVC process is at work here: {other}" if other else _line(error)) from error
     except DvcException as error:
         raise UserError(_line(error)) from error
+    except OSError as error:
+        if (fault := explain(error, Path.cwd())) is None:
+            raise
+        raise MachineError(fault) from error
 
 
 class _Reproduction:
@@ -94,7 +99,7 @@ class _Reproduction:
         self.failures: dict[Stage, int] = {}
         self.stopped: list[Stage] = []
         self.unrecorded: list[Stage] = []
-        self.names_before: dict[str, list[str]] = {}
+        self.names_before: dict[Path, list[str]] = {}
         self.recorded_at = time.monotonic()
 
     def run(self) -> int:
@@ -121,7 +126,7 @@ class _Reproduction:
                 self._record()
                 order = [stage.name for stage in self.planned if isinstance(stage, PipelineStage)]
                 for lock, before in self.names_before.items():
-                    put_in_order(lock, before, order)
+                    put_in_order(lock, before, order, self.scratch)
                 if self.backend == "loky":
                     get_reusable_executor(reuse=True).shutdown(kill_workers=True)  # they are idle: it saves their farewell
                 self.seconds_file.write_text(json.dumps(self.seconds), encoding="utf-8")
@@ -144,8 +149,8 @@ class _Reproduction:
                     return self._job(stage)
             self.num_restored += 1
             self._finish(stage, "from DVC's cache")
-        except DvcException as error:
-            self._fail(stage, CRASH, _line(error))
+        except (DvcException, MachineError, OSError) as error:
+            self._fault(stage, error)
         return None
 
     def _job(self, stage: Stage) -> workers.Job:
@@ -190,8 +195,8 @@ class _Reproduction:
                 self.seconds[stage.addressing] = round(time.monotonic() - started, 2)
                 try:
                     self._finish(stage, f"{self.seconds[stage.addressing]:.1f} s")
-                except DvcException as wrong:
-                    self._fail(stage, CRASH, _line(wrong))
+                except (DvcException, MachineError, OSError) as wrong:
+                    self._fault(stage, wrong)
             elif not stopping:
                 if error:
                     message = f"its worker died, killed or out of memory ({type(error).__name__})"
@@ -211,12 +216,19 @@ class _Reproduction:
             # DVC's own condition, in Stage.run
             whole = all(out.use_cache or out.is_metric or out.is_plot for out in stage.outs)
             stage.save(run_cache=whole)
+            for name in drop_corrupted(stage):
+                print(f"{stage.addressing}: the object {name} in DVC's cache was damaged: made anew", file=sys.stderr)
             stage.commit()
+            check_cached(stage)
         self.unrecorded.append(stage)
         self.schedule.finish(stage)
         if time.monotonic() - self.recorded_at > RECORD_EVERY_SECONDS:
             self._record()
         print(f"[{len(self.schedule.done)}/{len(self.planned)}] {stage.addressing}  {how}", file=sys.stderr, flush=True)
+
+    def _fault(self, stage: Stage, error: Exception) -> None:
+        fault = str(error) if isinstance(error, MachineError) else explain(error, Path.cwd())
+        self._fail(stage, USER if fault else CRASH, fault or _line(error))
 
     def _fail(self, stage: Stage, code: int, message: str) -> None:
         self.failures[stage] = code
@@ -232,9 +244,10 @@ class _Reproduction:
             else:  # a .dvc file
                 stage.dump(update_pipeline=False)
         for stages in pipelines.values():
-            path = stages[0].dvcfile._lockfile.path
+            path = Path(stages[0].dvcfile._lockfile.path)
             self.names_before.setdefault(path, stage_names(path))
-            stages[0].dvcfile.dump_stages(stages, update_pipeline=False)
+            with rewritten(path, self.scratch) as copy:
+                Lockfile(self.repo, str(copy), verify=False).dump_stages(stages)
         self.unrecorded, self.recorded_at = [], time.monotonic()
 
     def _conclude(self, seconds: float, received: list[int]) -> int:

@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Callable
 from types import FrameType
 
-from latentlab import layout, memory, params
+from latentlab import faults, layout, memory, params
 from latentlab.errors import UserError
 
 
@@ -37,6 +37,11 @@ def start(stage: Callable[..., None], arguments: list[str], *, pinned: bool = Tr
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(130)
+    except Exception as error:
+        if (fault := faults.explain(error, layout.project_root())) is None:
+            raise
+        print(f"error: {fault}", file=sys.stderr)
+        sys.exit(2)
 
 
 def read_params() -> params.Params:
