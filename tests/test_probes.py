@@ -62,9 +62,16 @@ def test_the_linear_machine_with_numbers_that_are_dead_or_copies_of_each_other()
     assert (predicted == expected).mean() > 0.99
 
 
-def test_a_ridge_grows_until_rounding_errors_are_covered():
-    gram = np.diag([1e9, -50.0])
-    assert np.allclose(probes._cholesky_root(gram) ** 2, np.diag([1e9 + 100, 50.0]))
+def test_the_linear_machine_is_at_the_minimum_of_its_objective():
+    random = np.random.default_rng(0)
+    x = np.column_stack([random.normal(size=(500, 8)), np.ones(500)]).astype(np.float32)
+    signs = np.sign(x[:, 0] + 0.8 * random.normal(size=500)).astype(np.float32)
+    gram = x.T.astype(np.float64) @ x
+    weights = probes._finite_newton(x, signs, gram, probes._factor(gram))
+    slack = np.maximum(0, 1 - signs * (x @ weights))
+    gradient = weights - 2 * x.T @ (signs * slack)
+    assert np.abs(gradient).max() < 1e-3 * np.abs(2 * x.T @ signs).max()
+    assert 0 < (slack > 0).mean() < 1
 
 
 def test_nearest_neighbours_against_all_distances():
@@ -106,3 +113,15 @@ def test_collapsed_codes_are_probed_too():
     flat = np.zeros((200, 3), np.float32)
     measured, _ = probes.probe((flat, digits), (flat, digits), [10], 2, 5, seed=0)
     assert all(0.05 <= measured[name] <= 0.15 for name in probes.full_probes(5))
+
+
+def test_the_kernel_computed_beforehand_gives_the_predictions_of_svc():
+    random = np.random.default_rng(0)
+    digits = np.arange(2000) % 10
+    centres = random.standard_normal((10, probes.LARGE))
+    codes_of = (centres[digits] + 3 * random.standard_normal((2000, probes.LARGE))).astype(np.float32)
+    train, test = codes_of[:1400], codes_of[1400:]
+    expected = SVC(C=10, kernel="rbf", gamma="scale").fit(train, digits[:1400]).predict(test)
+    assert np.array_equal(probes._one_against_one(train, digits[:1400], test), expected)
+    assert np.array_equal(probes.svm_rbf_predictions(train, digits[:1400], test), expected)
+    assert 0.5 < probes.accuracy(expected, digits[1400:]) < 0.99  # neither trivial nor hopeless
