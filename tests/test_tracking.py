@@ -15,7 +15,7 @@ from mlflow.entities import ViewType
 
 from conftest import ROOT, STUDY
 from latentlab import checkpoint, models
-from latentlab.tracking import runs, store
+from latentlab.tracking import runs, spool, store
 from latentlab.tracking.spool import TrackingError
 
 pytestmark = [
@@ -194,7 +194,7 @@ def start_and_wait(tmp_path: Path) -> subprocess.Popen[str]:
         from pathlib import Path
         from test_tracking import outputs, RECORDS
         from latentlab import stages
-        from latentlab.tracking import runs, store
+        from latentlab.tracking import runs, spool, store
         def main():
             trained = outputs(Path({str(tmp_path)!r}) / "row", None)
             experiment_id = store.open_store(Path({str(tmp_path)!r}))
@@ -291,3 +291,29 @@ def test_a_server_that_does_not_answer_is_said_at_once_and_without_its_password(
         assert "hush" not in str(caught.value)
         assert "\n" not in str(caught.value)
     assert not list(tmp_path.iterdir())
+
+
+def test_what_waited_is_sent_once_also_if_the_store_has_half_of_it_and_a_file_is_gone(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/server.db")
+    experiment_id = store.open_store(tmp_path)
+    writer = spool.RunWriter.begin(experiment_id, "a run", {"fingerprint": "x"})
+    writer.metrics({"loss": 3.0}, 1)
+    writer._wait(ConnectionError("gone"))
+    for step, value in ((2, 2.0), (3, 1.0)):
+        writer.metrics({"loss": value}, step)
+    (path,) = (tmp_path / store.SPOOL).glob("*.jsonl")
+    # its process is alive and not at its end: it is left alone
+    assert spool.send() == []
+    writer.artifact(tmp_path / "nowhere.txt")
+    lines = path.read_text(encoding="utf-8")
+    writer.end("FINISHED")
+    assert spool.send() == ["a run"]
+    assert "nowhere.txt of the run a run is gone, and not sent" in capsys.readouterr().err
+    # a sender that was killed before it could remove the file; the writer was killed in the middle of a line
+    path.write_text(lines.replace(f'"process.pid": "{os.getpid()}"', '"process.pid": "999999999"') + '{"call": "en')
+    assert spool.waiting(tmp_path / store.SPOOL) == ["a run"]
+    assert spool.send() == ["a run"]
+    (run,) = everything(experiment_id)
+    assert run.info.status == "KILLED"
+    assert history(run.info.run_id, "loss") == [(1, 3.0), (2, 2.0), (3, 1.0)]
+    assert spool.waiting(tmp_path / store.SPOOL) == []

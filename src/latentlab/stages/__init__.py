@@ -27,6 +27,7 @@ def start(stage: Callable[..., None], arguments: list[str], *, pinned: bool = Tr
         _pin_threads()
     signal.signal(signal.SIGTERM, _terminate)
     warnings.filterwarnings("ignore", category=FutureWarning)
+    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "ERROR")  # where it is imported later, and sets its level itself
     for chatty in ("alembic", "mlflow"):
         logging.getLogger(chatty).setLevel(logging.ERROR)
     try:

@@ -9,6 +9,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -203,7 +204,7 @@ def send() -> list[str]:
         TrackingError: The store does not take it; what has not been sent goes on waiting.
     """
     folder = _Present.folder
-    if folder is None or not waiting(folder):
+    if folder is None or not any(folder.glob("*.jsonl")):
         return []
     sent = []
     try:
@@ -233,7 +234,11 @@ def send() -> list[str]:
 
 def waiting(folder: Path) -> list[str]:
     """Names of the runs that wait in a folder."""
-    return sorted(str(_read(path)[0]["run_name"]) for path in folder.glob("*.jsonl"))
+    names = []
+    for path in folder.glob("*.jsonl"):
+        with suppress(FileNotFoundError):  # another process has just sent it
+            names.append(str(_read(path)[0]["run_name"]))
+    return sorted(names)
 
 
 def _read(path: Path) -> list[dict[str, Any]]:
@@ -263,6 +268,9 @@ def _replay(start: dict[str, Any], lines: list[dict[str, Any]]) -> None:
     known: dict[str, set[tuple[int, int]]] = {}
     for line in lines:
         values = {key: value for key, value in line.items() if key != "call"}
+        if line["call"] == "artifact" and not Path(line["path"]).is_file():
+            print(f"MLflow: {line['path']} of the run {start['run_name']} is gone, and not sent", file=sys.stderr)
+            continue
         if line["call"] == "metrics":
             values["values"] = [each for each in values["values"] if _is_new(run_id, each, known)]
         _CALLS[line["call"]](run_id, **values)
