@@ -9,7 +9,7 @@ export DVC_NO_ANALYTICS := 1
 export DO_NOT_TRACK := true
 export MLFLOW_DISABLE_TELEMETRY := true
 
-.PHONY: repro report study test test-faults check bench ui lock clean
+.PHONY: repro report study test test-faults check bench ui audit lock clean
 
 repro: $(VENV)/.study
 	latentlab repro
@@ -45,6 +45,12 @@ bench: $(VENV)/.study
 # on loopback, and without MLflow's job workers, which nothing here needs
 ui: $(VENV)/.study
 	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --workers 1 --host 127.0.0.1 --port $(or $(PORT),5000)
+
+# known weaknesses of the locked versions, by a database on the internet; in a venv of its own, as it has dependencies too
+audit: $(VENV)/bin/python
+	$(PYTHON) -m venv $(VENV)/audit
+	$(VENV)/audit/bin/pip install --quiet pip-audit
+	$(VENV)/audit/bin/pip-audit --disable-pip --require-hashes --requirement requirements-test.lock
 
 # newest versions that fit together; `pip install uv` first
 lock:
