@@ -20,6 +20,7 @@ report: $(VENV)/.study
 
 # the search, then the rows that it found as any other rows, then the registry; again after Ctrl-C it goes on
 study: $(VENV)/.study
+	latentlab repro download plan
 	latentlab repro study/dvc.yaml
 	latentlab repro
 	latentlab sync

@@ -53,10 +53,12 @@ def front(
     for name, error, size in rows[~is_pca][["row", "error", x]].itertuples(index=False):
         look = drawn[name]
         panel.scatter(size, error, color=look.colour, marker=MARKERS[look.marker], s=30, label=name, alpha=0.8, zorder=3)
-    for name, number in winners.items():
-        place = finished.loc[finished["number"] == number, [x, "validation_mse"]].to_numpy(float)[0]
-        panel.scatter(place[0], place[1], marker="*", s=140, color=FRONT, edgecolor="black", linewidth=0.6, zorder=6)
-        panel.annotate(name, (place[0], place[1]), (8, -12), textcoords="offset points", fontsize=8, zorder=7)
+    places = {name: finished.loc[finished["number"] == number].iloc[0] for name, number in winners.items()}
+    # from the smallest error up: the lowest label below its star, the others above theirs
+    for index, (name, place) in enumerate(sorted(places.items(), key=lambda item: item[1]["validation_mse"])):
+        where = (place[x], place["validation_mse"])
+        panel.scatter(*where, marker="*", s=140, color=FRONT, edgecolor="black", linewidth=0.6, zorder=6)
+        panel.annotate(name, where, (8, 6 if index else -12), textcoords="offset points", fontsize=8, zorder=7)
     logarithmic_x(panel)
     panel.xaxis.set_major_formatter(mpl.ticker.StrMethodFormatter("{x:,.0f}"))
     logarithmic_y(panel)

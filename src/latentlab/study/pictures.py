@@ -1,5 +1,6 @@
 """The figures of a study, from its trials and from the results that lie in the workspace."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,10 @@ def draw_figures(project: Params, study: optuna.Study) -> list[Path]:
 
 def compared(project: Params) -> pd.DataFrame:
     """What the front is compared with: "row", "error" and sizes of all rows with results, and of PCA."""
+    if not layout.PLANS.is_dir():
+        print(
+            "there are no plans/, so the figures are without the rows of the table: latentlab repro plan", file=sys.stderr
+        )
     found = results.read(project)
     lines: list[dict[str, Any]] = [
         {
