@@ -1,9 +1,7 @@
 """Faults that are caused for real, in a small copy of the project: `make test-faults`, see docs/reliability.md."""
 
-import csv
 import hashlib
 import os
-import random
 import re
 import shutil
 import signal
@@ -110,35 +108,6 @@ def test_a_folder_that_is_read_only(project):
     whole(project, before)
 
 
-def test_killed_again_and_again_at_any_moment(project, tmp_path, mnist_gz_folder):
-    """However often it is killed, in the end everything is as if it had never been."""
-    seed = int(os.environ.get("LATENTLAB_TEST_SEED", time.time()))
-    print(f"LATENTLAB_TEST_SEED={seed}")
-    draw = random.Random(seed)
-    victim = make(tmp_path / "victim", mnist_gz_folder)
-    said = tmp_path / "said"
-    most = 8
-    for attempt in range(most):
-        process = start(victim, "latentlab", "repro", said=said)
-        # the first kills come early, the later ones at any moment of what is left
-        try:
-            code = process.wait(timeout=draw.uniform(3, 40) if attempt < most - 1 else 600)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-            continue
-        assert code == 0, said.read_text(encoding="utf-8")
-        break
-    assert attempt >= 1
-    assert victim.tracked() == project.tracked()
-    assert "Data and pipelines are up to date." in victim.run("dvc", "status", "dvc.yaml")
-    victim.run("latentlab", "sync")
-    found = victim.search("")
-    finished = [run.info.run_name for run in found if run.info.status == "FINISHED"]
-    assert sorted(finished) == sorted(project.runs())  # one of each row
-    assert {run.info.status for run in found} <= {"FINISHED", "KILLED"}
-
-
 def test_a_training_that_is_killed_is_called_so(project, tmp_path):
     before = project.tracked()
     said = tmp_path / "said"
@@ -179,68 +148,6 @@ def test_an_object_of_the_cache(project, fault):
     assert cached.read_bytes() == content
 
 
-def test_two_at_once(project, tmp_path):
-    before = project.tracked()
-    shutil.rmtree(project.folder / "models/fast")
-    with nothing_cached(project):
-        processes = [start(project, "latentlab", "repro", said=tmp_path / f"said_{number}") for number in range(2)]
-        codes = [process.wait(timeout=600) for process in processes]
-    assert sorted(codes) == [0, 2]
-    said = (tmp_path / f"said_{codes.index(2)}").read_text(encoding="utf-8")
-    other = processes[codes.index(0)].pid
-    assert re.search(rf"another DVC process is at work here: .*\b{other}\b", said), said
-    whole(project, before)
-    assert len(project.runs()) == 3
-
-
-def test_a_loss_that_explodes_fails_its_row_only(project):
-    content = project.params()
-    wrong = project.params()
-    wrong["training"]["fast"]["mlp_8"]["optimizer"]["lr"] = 1e30
-    wrong["variants"]["cae_tradeoff"]["latent_dim"] = 5  # another row that is to be trained
-    project.write_params(wrong)
-    try:
-        code, output = project.attempt("latentlab", "repro", f"train@{RUN}", "train@cae_tradeoff-fast-0")
-        assert code == 2, output
-        assert re.search(rf"error: train@{RUN}: the training loss is (nan|inf) in epoch \d+", output), output
-        assert re.search(r"train@cae_tradeoff-fast-0  [\d.]+ s", output), output
-        (failed,) = project.search("attributes.status = 'FAILED' AND tags.row = 'mlp_8'")
-        assert "TrainingError" in failed.data.tags["failure"]
-    finally:
-        project.write_params(content)
-    project.repro()
-
-
-def test_clocks_that_jump(project):
-    """The times of files say nothing: what counts is what is in them."""
-    for seconds in (0, 4_102_444_800):  # 1970, 2100
-        for folder in ("src", "data", "models", "results", "plans"):
-            for path in (project.folder / folder).rglob("*"):
-                if path.is_file():
-                    os.utime(path, (seconds, seconds))
-        assert "Data and pipelines are up to date." in project.run("latentlab", "repro")
-
-
-def test_another_working_directory(project):
-    code, output = project.attempt("latentlab", "repro", below="src")
-    assert code == 0, output
-    assert "up to date" in output
-    code, output = project.attempt("latentlab", "reconstruct", "mlp_8", "--index", "3", "--output", "x.png", below="src")
-    assert code == 0, output
-
-
-def test_without_git(project, tmp_path):
-    copy = tmp_path / "copy"
-    shutil.copytree(project.folder, copy, symlinks=True)
-    shutil.rmtree(copy / ".git")
-    without = Project(copy, Path(project.environment["LATENTLAB_MNIST"]))
-    code, output = without.attempt("latentlab", "repro")
-    assert code == 2
-    assert "dvc config core.no_scm true" in output
-    without.run("dvc", "config", "core.no_scm", "true")
-    assert "up to date" in without.run("latentlab", "repro")
-
-
 def test_a_database_that_is_cut_is_named(project):
     database = project.folder / "mlruns/mlflow.db"
     kept = database.read_bytes()
@@ -252,19 +159,3 @@ def test_a_database_that_is_cut_is_named(project):
     connection = sqlite3.connect(database)
     assert connection.execute("PRAGMA quick_check").fetchone()[0] == "ok"
     connection.close()
-
-
-def test_ten_workers_on_one_study(project):
-    content = project.params()
-    project.write_params(content | {"study": content["study"] | {"num_trials": 12, "name": "ten"}})
-    try:
-        output = project.run("latentlab", "study", "run", "--workers", "10")
-        assert "Traceback" not in output
-        rows = list(csv.DictReader((project.folder / "results/study/trials.csv").open(encoding="utf-8")))
-        trained = [row for row in rows if row["epochs"] not in ("", "0")]
-        assert len(trained) == 12
-        assert len({(row["family"], row["architecture"], row["training"]) for row in trained}) == 12
-        assert {row["state"] for row in rows} <= {"COMPLETE", "PRUNED"}
-    finally:
-        project.write_params(content)
-        project.run("git", "checkout", "--quiet", ".")
