@@ -100,6 +100,7 @@ HARMLESS = {
     "layout.py", "params/__init__.py", "params/analyses.py", "params/rows.py", "params/section.py", "params/study.py",
     "params/training.py",
     "plans.py", "download.py", "errors.py", "processes.py", "stages/log.py", "tracking/store.py", "tracking/runs.py",
+    "wholefiles.py",
 }  # fmt: skip
 # a baseline shares the stage's module, but has no weights and runs on the CPU
 UNUSED = {"baseline": {"checkpoint.py", "devices.py", "pictures.py"}}

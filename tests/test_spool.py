@@ -84,7 +84,7 @@ def train(experiment_id: str, trained: runs.RowOutputs, between: object = None) 
         if callable(between):
             between()
         run.log_epoch(RECORDS[1])
-        runs.log_trained(run.run_id, trained)
+        run.log_trained(trained)
 
 
 def the_whole_run(experiment_id: str) -> mlflow.entities.Run:

@@ -79,8 +79,8 @@ def train(experiment_id: str, trained: runs.RowOutputs) -> str:
     with runs.training_run(experiment_id, trained.description, trained.note, trained.tags) as run:
         for record in RECORDS:
             run.log_epoch(record)
-        runs.log_trained(run.run_id, trained)
-    return run.run_id
+        run.log_trained(trained)
+    return run.writer.run_id
 
 
 def everything(experiment_id: str) -> list[mlflow.entities.Run]:
@@ -246,6 +246,34 @@ def test_a_fresh_store_opened_by_four_processes_at_once(tmp_path):
     answers = [process.communicate(timeout=120)[0].strip() for process in processes]
     assert [process.returncode for process in processes] == [0, 0, 0, 0]
     assert len(set(answers)) == 1
+
+
+@pytest.mark.slow
+def test_four_processes_that_log_at_once(tmp_path):
+    code = (
+        "import sys; from pathlib import Path; from test_tracking import outputs, train\n"
+        "from latentlab.tracking import runs, store\n"
+        "number, folder = int(sys.argv[1]), Path(sys.argv[2])\n"
+        "for seed in range(2):\n"
+        "    trained = outputs(folder / f'row_{number}_{seed}', 0.01 * number, seed=10 * number + seed)\n"
+        "    experiment_id = store.open_store(folder)\n"
+        "    train(experiment_id, trained)\n"
+        "    print(runs.log_row(experiment_id, trained))\n"
+    )
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT / "tests")])}
+    processes = [
+        subprocess.Popen([sys.executable, "-W", "ignore", "-c", code, str(number), str(tmp_path)], env=environment)
+        for number in range(4)
+    ]
+    assert [process.wait(timeout=300) for process in processes] == [0, 0, 0, 0]
+    found = everything(store.open_store(tmp_path))
+    names = [f"mlp_2-fast-{10 * number + seed}" for number in range(4) for seed in range(2)]
+    assert sorted(str(run.info.run_name) for run in found) == sorted(names)
+    for run in found:
+        assert run.info.status == "FINISHED"
+        assert history(run.info.run_id, "curve/train_loss") == [(1, 0.3), (2, 0.2)]
+        assert len(history(run.info.run_id, "test/mse")) == 1
+        assert mlflow.MlflowClient().list_artifacts(run.info.run_id, "checkpoint")
 
 
 def test_a_moved_folder_is_mended(tmp_path, capsys):

@@ -85,6 +85,54 @@ def test_twice_the_same_is_the_same_to_the_bit(name):
     assert not torch.equal(next(first.parameters()), next(different.parameters()))
 
 
+@pytest.mark.parametrize("name", ["cae_batch_norm", "cae_baseline_denoise", "vae_2", "mlp_8", "superres_64"])
+@pytest.mark.parametrize("recipe", ["fast", "published"])
+def test_a_training_that_goes_on_after_an_interruption_is_the_same_to_the_bit(name, recipe, tmp_path):
+    how = STUDY.training_of(name, recipe).model_copy(update={"epochs": 4, "batch_size": 16})
+    if how.schedule.name == "plateau":
+        how = how.model_copy(update={"schedule": how.schedule.model_copy(update={"patience": 0, "threshold": 0.5})})
+    devices.make_deterministic()
+    row = STUDY.row(name)
+    pairs = [(data.degrade(part, row.input_size), part) for part in (images(40), images(20, 1))]
+
+    def run(stop_after: int | None) -> tuple[nn.Module, list[dict[str, float]]]:
+        model, records = models.build(row, 0), []
+        kept = checkpoint.EpochFile(tmp_path / "state.pt", "a training")
+        for record in training.fit(model, *pairs, how, row.input_noise, 0, torch.float32, Counter(), kept):
+            records.append(record)
+            if len(records) == stop_after:
+                break
+        return model, records
+
+    wanted, uninterrupted = run(None)
+    (tmp_path / "state.pt").unlink()
+    for stop_after in (1, 3):  # interrupted twice, the second time two epochs further
+        run(stop_after)
+        (tmp_path / "x.partial").write_bytes(b"half")
+    model, records = run(None)
+    live = ("epoch_seconds", "images_per_second")
+    assert len(records) == 4
+    for one, other in zip(records, uninterrupted, strict=True):
+        assert {key: one[key] for key in one if key not in live} == {key: other[key] for key in other if key not in live}
+    for one, other in zip(model.state_dict().values(), wanted.state_dict().values(), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_the_state_of_another_training_or_a_damaged_one_is_not_used(tmp_path, capsys):
+    kept = checkpoint.EpochFile(tmp_path / "state.pt", "this")
+    assert kept.load() is None
+    kept.save({"records": [1]})
+    assert kept.load() == {"records": [1]}
+    assert checkpoint.EpochFile(tmp_path / "state.pt", "another").load() is None
+    whole = (tmp_path / "state.pt").read_bytes()
+    for damaged in (b"", whole[:100], whole[:-50], b"x" * 1000):
+        (tmp_path / "state.pt").write_bytes(damaged)
+        assert kept.load() is None
+        assert "starts anew" in capsys.readouterr().err
+    kept.remove()
+    assert not list(tmp_path.iterdir())
+
+
 def test_every_image_is_counted_also_in_an_incomplete_batch():
     row, counter = STUDY.row("mlp_2"), Counter()
     x = images(37)
@@ -120,7 +168,7 @@ def test_plateau_watches_the_loss_that_it_is_told_to():
 def test_a_loss_that_is_not_finite_stops_the_training():
     row = STUDY.row("mlp_2")
     x = torch.full((16, 1, 28, 28), math.nan)
-    with pytest.raises(training.TrainingError, match="nan in epoch 1"):
+    with pytest.raises(training.TrainingError, match="nan in epoch 1, step 1:"):
         list(training.fit(models.build(row, 0), (x, x), (x, x), settings(), None, 0, torch.float32, Counter()))
 
 
@@ -207,6 +255,6 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
         for mode in ("keep", "give back")
     }
     if platform.libc_ver()[0] == "glibc":
-        assert faults["keep"] < 1000 < 10_000 < faults["give back"]
+        assert 5 * faults["keep"] < faults["give back"]
     else:
         assert faults["keep"] < 2 * faults["give back"] + 1000

@@ -15,6 +15,7 @@ from dvc.utils.serialize import load_path, load_yaml, modify_yaml
 from dvc_data.hashfile.tree import Tree
 
 from latentlab.faults import MachineError, no_space
+from latentlab.wholefiles import replacing
 
 
 @contextmanager
@@ -25,17 +26,10 @@ def rewritten(path: Path, scratch: Path) -> Iterator[Path]:
         path: Of the file; it need not be there.
         scratch: A folder on the same disk, for the copy.
     """
-    copy = scratch / f"{path.name}.partial"
-    try:
+    with replacing(path, scratch) as copy:
         if path.exists():
             shutil.copyfile(path, copy)
         yield copy
-        if copy.exists():
-            with copy.open("rb+") as file:
-                os.fsync(file.fileno())
-            copy.replace(path)
-    finally:
-        copy.unlink(missing_ok=True)
 
 
 def drop_corrupted(stage: Any) -> list[str]:

@@ -10,6 +10,8 @@ STATEMENTS = Path("claims.yaml")
 DATA = Path("data/mnist")
 PLANS = Path("plans")
 MODELS = Path("models")
+# states of trainings that go on; DVC's folder for what need not be kept
+EPOCHS = Path(".dvc/tmp/epochs")
 EXPORTS = Path("exports")
 RESULTS = Path("results")
 RUNS = RESULTS / "runs"

@@ -21,6 +21,13 @@ class TrainingError(UserError):
     """The training went wrong: the loss is not finite."""
 
 
+class Keeper(Protocol):
+    """Where `fit` keeps its state after each epoch; `latentlab.checkpoint.EpochFile` is one."""
+
+    def load(self) -> dict[str, Any] | None: ...  # noqa: D102
+    def save(self, state: dict[str, Any]) -> None: ...  # noqa: D102
+
+
 class Progress(Protocol):
     """What `fit` tells how many images it has seen; a tqdm bar is one."""
 
@@ -36,6 +43,7 @@ def fit(
     seed: int,
     precision: torch.dtype,
     progress: Progress,
+    keeper: Keeper | None = None,
 ) -> Iterator[dict[str, float]]:
     """Trains a model in place, and yields one record per epoch.
 
@@ -51,14 +59,17 @@ def fit(
         precision: Of convolutions and matrix products while training, float32 or bfloat16; weights, losses and the
             validation stay float32.
         progress: Told after each batch how many images it had.
+        keeper: Given the state after each epoch. If it has one already, the training goes on from there, and ends with the
+            same bits as one that was never interrupted; None keeps nothing.
 
     Yields:
         "epoch" from 1; "train_loss", the mean over the epoch's batches as they came; "validation_loss" after the epoch;
         for a loss of several terms each term with the same prefixes; "validation_mse" per pixel; "lr", the last learning
-        rate of the first optimiser; "epoch_seconds" and "images_per_second" of the training alone.
+        rate of the first optimiser; "epoch_seconds" and "images_per_second" of the training alone. The records of epochs
+        before an interruption come first.
 
     Raises:
-        TrainingError: The training loss of an epoch is not finite.
+        TrainingError: The training loss of a step is not finite.
     """
     inputs, targets = train
     num_images = len(inputs)
@@ -67,11 +78,22 @@ def fit(
     optimisers = optimizers(model, training.optimizer, precision)
     num_batches = math.ceil(num_images / training.batch_size)
     plateaus = _plateaus(optimisers, training.schedule)
-    for epoch in range(1, training.epochs + 1):
+    stateful: list[Any] = [model, *optimisers, *(plateau for plateau, _ in plateaus)]
+    records: list[dict[str, float]] = []
+    if keeper and (kept := keeper.load()):
+        for each, state in zip(stateful, kept["states"], strict=True):
+            each.load_state_dict(state)
+        order.set_state(kept["order"])
+        noise.set_state(kept["noise"])
+        records = kept["records"]
+        progress.update(len(records) * num_images)
+        yield from records
+    for epoch in range(len(records) + 1, training.epochs + 1):
         started = time.perf_counter()
         # one pass over the images in a new order
         model.train()
         sums: dict[str, Tensor] = {}
+        step_losses: list[Tensor] = []  # on the device: to look at one of them is to wait for it
         permutation = torch.randperm(num_images, generator=order).to(inputs.device)
         for batch, indices in enumerate(permutation.split(training.batch_size)):
             if isinstance(training.schedule, params.Cosine):
@@ -89,6 +111,7 @@ def fit(
             for optimiser in optimisers:
                 optimiser.zero_grad(set_to_none=True)
             losses["loss"].backward()
+            step_losses.append(losses["loss"].detach())
             for optimiser in optimisers:
                 optimiser.step()
             for name, value in losses.items():
@@ -98,7 +121,10 @@ def fit(
         record = {"epoch": float(epoch)} | _prefixed("train", {name: float(s) / num_images for name, s in sums.items()})
         seconds = time.perf_counter() - started
         if not math.isfinite(record["train_loss"]):
-            raise TrainingError(f"the training loss is {record['train_loss']} in epoch {epoch}: lower the learning rate")
+            step, loss = next(
+                (step, loss) for step, loss in enumerate(map(float, step_losses), 1) if not math.isfinite(loss)
+            )
+            raise TrainingError(f"the training loss is {loss} in epoch {epoch}, step {step}: lower the learning rate")
         # what the model has learnt, on images that it has not seen
         record |= _prefixed("validation", validate(model, *validation, seed))
         record |= {
@@ -108,6 +134,10 @@ def fit(
         }
         for plateau, monitor in plateaus:
             plateau.step(record[monitor])
+        records.append(record)
+        if keeper:
+            states = [each.state_dict() for each in stateful]
+            keeper.save({"states": states, "order": order.get_state(), "noise": noise.get_state(), "records": records})
         yield record
 
 

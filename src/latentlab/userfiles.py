@@ -15,6 +15,7 @@ import numpy as np
 
 from latentlab import layout
 from latentlab.errors import UserError
+from latentlab.wholefiles import replacing
 
 Array = np.ndarray
 
@@ -52,13 +53,9 @@ def write(content: bytes, path: Path) -> None:
     Raises:
         UserError: It cannot be written.
     """
-    partial = path.with_name(f"{path.name}.partial")
     try:
-        try:
+        with replacing(path) as partial:
             partial.write_bytes(content)
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
     except OSError as error:
         raise UserError(f"{path}: cannot be written: {error.strerror}") from None
 

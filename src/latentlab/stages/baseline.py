@@ -1,6 +1,5 @@
 """Stage `baseline@name`: the same questions for PCA, and the probes alone for the raw pixels."""
 
-import json
 import sys
 from typing import Any
 
@@ -13,6 +12,7 @@ from latentlab.evaluation.reconstruction import mse_per_digit, reconstruction_er
 from latentlab.stages.evaluate import cost
 from latentlab.stages.probe import labelled_codes, settings, write_confusion
 from latentlab.stages.trained import Codec
+from latentlab.wholefiles import write_json
 
 
 def main(name: str) -> None:
@@ -42,8 +42,8 @@ def main(name: str) -> None:
     probes, predictions = probe(train, labelled, **settings(asked))
     baseline.metrics.parent.mkdir(parents=True, exist_ok=True)
     write_confusion(labelled[1], predictions["svm_rbf_accuracy"], baseline.confusion)
-    baseline.probes.write_text(json.dumps(probes, indent=2) + "\n", encoding="utf-8")
-    baseline.metrics.write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
+    write_json(probes, baseline.probes)
+    write_json(metrics, baseline.metrics)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
 """Stage `denoiser`: a classical denoiser on the same noisy images as every row."""
 
-import json
 import sys
 
 from latentlab import data, layout, stages
 from latentlab.evaluation.denoising import denoising, non_local_means
+from latentlab.wholefiles import write_json
 
 
 def main() -> None:
@@ -14,7 +14,7 @@ def main() -> None:
     measured = denoising(non_local_means, test.images, study.analyses.denoising.sigmas, study.analyses.seed)
     path = layout.Baseline(layout.CLASSICAL).metrics
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps({"denoising": measured}, indent=2) + "\n", encoding="utf-8")
+    write_json({"denoising": measured}, path)
 
 
 if __name__ == "__main__":

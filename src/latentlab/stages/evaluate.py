@@ -1,6 +1,5 @@
 """Stage `evaluate@row-recipe-seed`: what the decoder makes of codes: reconstructions, and every analysis built on them."""
 
-import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -32,6 +31,7 @@ from latentlab.stages import log, trained
 from latentlab.stages.trained import Codec, Trained
 from latentlab.tracking import store
 from latentlab.tracking.runs import log_row
+from latentlab.wholefiles import write_json
 
 # an active unit's posterior mean varies by more than that (Burda et al. 2016)
 ACTIVE = 0.01
@@ -61,7 +61,7 @@ def main(name: str, recipe: str, seed: str) -> None:
     np.savez_compressed(run.images, **arrays)  # type: ignore[arg-type]
     write_pictures(arrays, run.pictures)
     # last: a run that has it has everything
-    run.metrics.write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
+    write_json(metrics, run.metrics)
     log_row(store.open_store(layout.project_root()), log.outputs(subject.study, run))
 
 

@@ -1,7 +1,6 @@
 """Stage `probe@row-recipe-seed`: what the codes know about the digits, and how they lie in their space."""
 
 import csv
-import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from latentlab.pictures import scatter
 from latentlab.stages import log, trained
 from latentlab.tracking import store
 from latentlab.tracking.runs import log_row
+from latentlab.wholefiles import write_json
 
 # random codes keep nearly every image as a support vector, which takes several times as long as on trained ones; with few
 # labels the RBF machine is asked of them too
@@ -44,7 +44,7 @@ def main(name: str, recipe: str, seed: str) -> None:
     shown = ("codes", "digits") if "codes" in arrays else (f"tsne_{large}", f"digits_{large}")
     run.embedding_picture.write_bytes(scatter(arrays[shown[0]], arrays[shown[1]], [], str(run)))
     # last: a run that has it has everything
-    run.probes.write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
+    write_json(metrics, run.probes)
     log_row(store.open_store(layout.project_root()), log.outputs(subject.study, run))
 
 

@@ -14,7 +14,7 @@ import latentlab
 from latentlab import checkpoint, data, devices, layout, models, params, plans, stages, training
 from latentlab.stages import log
 from latentlab.tracking import store
-from latentlab.tracking.runs import log_row, log_trained, training_run
+from latentlab.tracking.runs import log_row, training_run
 
 # with the plan, all that makes the numbers of a training
 SOURCES = ("checkpoint.py", "data.py", "devices.py", "optim.py", "training.py", "stages/train.py")
@@ -39,11 +39,12 @@ def main(name: str, recipe: str, seed: str) -> None:
     note, tags = log.about(study, run)
     num_images = settings.epochs * len(mnist.train)
     records = []
+    kept = checkpoint.EpochFile(layout.EPOCHS / f"{run}.pt", description["fingerprint"])
     with (
         training_run(experiment_id, description, note, tags) as live,
         tqdm(total=num_images, desc=str(run), unit=" images", unit_scale=True, mininterval=stages.refresh_seconds()) as bar,
     ):
-        for record in training.fit(model, pairs[0], pairs[1], settings, row.input_noise, run.seed, precision, bar):
+        for record in training.fit(model, pairs[0], pairs[1], settings, row.input_noise, run.seed, precision, bar, kept):
             records.append(record)
             live.log_epoch(record)
             losses = f"train {record['train_loss']:.4g}, validation {record['validation_loss']:.4g}"
@@ -51,9 +52,10 @@ def main(name: str, recipe: str, seed: str) -> None:
         model.cpu()
         checkpoint.save(model, description, run.checkpoint)
         write_curve(records, run.curve)
-        log_trained(live.run_id, log.outputs(study, run))
+        live.log_trained(log.outputs(study, run))
     # DVC skips the evaluation where the same model has been evaluated before, as in a fresh clone; the run is whole then
     log_row(experiment_id, log.outputs(study, run))
+    kept.remove()
 
 
 def noisy(images: torch.Tensor, input_noise: list[float], seed: int) -> torch.Tensor:

@@ -15,6 +15,7 @@ from latentlab.params import Params
 from latentlab.params.study import StudySettings
 from latentlab.study import trials
 from latentlab.study.front import winner
+from latentlab.wholefiles import replacing, write_json, write_text
 
 COLUMNS = (
     "number", "state", "reason", "known_row", "same_as", "validation_mse", "code_size", "num_parameters", "num_macs",
@@ -54,7 +55,7 @@ def write(project: Params, found: Sequence[FrozenTrial]) -> list[Path]:
         }
         for (name, rule), trial in zip(settings.winners.items(), winners(found, settings).values(), strict=True)
     }
-    _replace(winners_file, json.dumps(content, indent=2) + "\n")
+    write_json(content, winners_file)
     return [trials_file, front_file, growth, winners_file]
 
 
@@ -99,7 +100,7 @@ def write_rows(project: Params, found: Sequence[FrozenTrial], path: Path) -> lis
             training[name] = trial.user_attrs["training"] | {"epochs": final.epochs}
     made = {"found": {"recipes": [RECIPE], "seeds": final.seeds, "variants": rows, "training": training}}
     params.FoundFile.model_validate(made)
-    _replace(path, HEADER + yaml.safe_dump(made, sort_keys=False, default_flow_style=None, width=1000))
+    write_text(HEADER + yaml.safe_dump(made, sort_keys=False, default_flow_style=None, width=1000), path)
     return list(rows)
 
 
@@ -124,16 +125,8 @@ def _line(trial: FrozenTrial) -> dict[str, Any]:
 
 
 def _table(lines: list[dict[str, Any]], columns: Sequence[str], path: Path) -> Path:
-    partial = path.with_suffix(".partial")
-    with partial.open("w", newline="", encoding="utf-8") as file:
+    with replacing(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, columns, lineterminator="\n")
         writer.writeheader()
         writer.writerows(lines)
-    partial.replace(path)
     return path
-
-
-def _replace(path: Path, content: str) -> None:
-    partial = path.with_suffix(".partial")
-    partial.write_text(content, encoding="utf-8")
-    partial.replace(path)

@@ -31,9 +31,6 @@ FILED, UNFILED = "true", "without its files"
 # metrics that only the process which trained can know; a run that is rebuilt takes them from the one it replaces
 _LIVE_GROUPS = ("speed/", "system/")
 
-# of the trainings that go on in this process
-_LIVE: dict[str, RunWriter] = {}
-
 
 @dataclass(frozen=True)
 class RowOutputs:
@@ -71,12 +68,23 @@ class LiveRun:
 
     def __init__(self, writer: RunWriter) -> None:
         self.writer = writer
-        self.run_id = writer.run_id
 
     def log_epoch(self, record: dict[str, float]) -> None:
         """Logs a record of `latentlab.training.fit`."""
         values = curve_metrics(record) | {f"speed/{name}": record[name] for name in ("epoch_seconds", "images_per_second")}
         self.writer.metrics(values, int(record["epoch"]))
+
+    def log_trained(self, outputs: RowOutputs) -> None:
+        """Adds what a finished training leaves: curve file, checkpoint and model."""
+        try:
+            if self.writer.is_waiting:
+                self.writer.tags({"trained": UNFILED})
+            else:
+                _log_files(self.writer.run_id, outputs)
+        except Exception:
+            if not spool.is_server():
+                raise
+            self.writer.tags({"trained": UNFILED})
 
 
 @contextmanager
@@ -94,28 +102,9 @@ def training_run(experiment_id: str, description: dict[str, Any], note: str, tag
     """
     store.check_later(experiment_id)
     writer = RunWriter.begin(experiment_id, _name(description), _tags(description, note, tags, live=True))
-    live = LiveRun(writer)
-    _LIVE[live.run_id] = writer
-    try:
-        with _ending(writer), system_metrics(writer):
-            _describe(writer, description)
-            yield live
-    finally:
-        del _LIVE[live.run_id]
-
-
-def log_trained(run_id: str, outputs: RowOutputs) -> None:
-    """Adds what a finished training leaves: curve file, checkpoint and model."""
-    writer = _LIVE.get(run_id)
-    try:
-        if writer and writer.is_waiting:
-            writer.tags({"trained": UNFILED})
-        else:
-            _log_files(run_id, outputs)
-    except Exception:
-        if writer is None or not spool.is_server():
-            raise
-        writer.tags({"trained": UNFILED})
+    with _ending(writer), system_metrics(writer):
+        _describe(writer, description)
+        yield LiveRun(writer)
 
 
 def log_row(experiment_id: str, outputs: RowOutputs) -> str:

@@ -23,6 +23,7 @@ from mlflow.tracking.context.registry import resolve_tags
 from latentlab.errors import UserError
 from latentlab.processes import is_gone, process_tags
 from latentlab.secrets import without_passwords
+from latentlab.wholefiles import write_text
 
 # The id of an experiment in a store that does not answer.
 LATER = "later"
@@ -171,9 +172,7 @@ class RunWriter:
         self._file = self._folder / f"{uuid.uuid4().hex}.jsonl"
         store = without_passwords(mlflow.get_tracking_uri())
         start = {"call": "start", "run_id": self.run_id, "store": store, "process": process_tags()} | self._start
-        partial = self._file.with_suffix(".partial")
-        partial.write_text(json.dumps(start) + "\n", encoding="utf-8")
-        partial.replace(self._file)
+        write_text(json.dumps(start) + "\n", self._file)
         print(
             f"MLflow at {store} does not take the run {self._start['run_name']} ({reason(error)}): the work goes on, and "
             f"what is to be logged waits in {self._folder}; it is sent when the server answers, or by `latentlab sync`",
