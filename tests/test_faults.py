@@ -1,20 +1,29 @@
 """Faults that are caused for real, in a small copy of the project: `make test-faults`, see docs/reliability.md."""
 
+import csv
 import hashlib
 import os
+import random
 import re
 import shutil
 import signal
+import socket
 import sqlite3
 import subprocess
+import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import IO
 
+import mlflow
 import pytest
 
-from small import Project, make
+from small import ROWS, Project, make
 
 pytestmark = [pytest.mark.faults, pytest.mark.filterwarnings("ignore")]
 
@@ -36,10 +45,20 @@ def whole(project: Project, before: dict[str, bytes]) -> None:
     assert "Data and pipelines are up to date." in project.run("dvc", "status", "dvc.yaml")
 
 
-def start(project: Project, *command: str, said: Path) -> subprocess.Popen[bytes]:
+def below(project: Project) -> dict[str, bytes]:
+    """What `tracked` gives, by paths that two projects have in common."""
+    return {str(Path(path).relative_to(project.folder)): content for path, content in project.tracked().items()}
+
+
+def start(project: Project, *command: str, said: Path, **environment: str) -> subprocess.Popen[bytes]:
     with said.open("wb") as file:
         return subprocess.Popen(
-            command, cwd=project.folder, env=project.environment, stdout=file, stderr=file, start_new_session=True
+            command,
+            cwd=project.folder,
+            env=project.environment | environment,
+            stdout=file,
+            stderr=file,
+            start_new_session=True,
         )
 
 
@@ -62,13 +81,15 @@ def mounted(project: Project, mount: str, *command: str) -> tuple[int, str]:
 
 
 @contextmanager
-def nothing_cached(project: Project) -> Iterator[None]:
-    """DVC does not know what a stage made before, so that it has to run."""
-    runs, kept = project.folder / ".dvc/cache/runs", project.folder / ".dvc/cache/runs.kept"
-    runs.rename(kept)
-    yield
-    shutil.rmtree(runs, ignore_errors=True)
-    kept.rename(runs)
+def nothing_cached(project: Project, part: str = "runs") -> Iterator[None]:
+    """DVC does not know what a stage made before (without its "runs"), or does not have it ("files"): it has to run."""
+    cached, kept = project.folder / ".dvc/cache" / part, project.folder / ".dvc/cache" / f"{part}.kept"
+    cached.rename(kept)
+    try:
+        yield
+    finally:
+        shutil.rmtree(cached, ignore_errors=True)
+        kept.rename(cached)
 
 
 @needs_namespaces
@@ -108,6 +129,33 @@ def test_a_folder_that_is_read_only(project):
     whole(project, before)
 
 
+def test_killed_again_and_again_at_any_moment(project, tmp_path, mnist_gz_folder):
+    """However often it is killed, in the end everything is as if it had never been."""
+    seed = int(os.environ.get("LATENTLAB_TEST_SEED", time.time()))
+    print(f"LATENTLAB_TEST_SEED={seed}")
+    draw = random.Random(seed)
+    victim = make(tmp_path / "victim", mnist_gz_folder)
+    said = tmp_path / "said"
+    most = 8
+    for attempt in range(most):
+        process = start(victim, "latentlab", "repro", said=said)
+        # the first kills come early, the later ones at any moment of what is left
+        try:
+            code = process.wait(timeout=draw.uniform(3, 40) if attempt < most - 1 else 600)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            continue
+        assert code == 0, said.read_text(encoding="utf-8")
+        break
+    assert attempt >= 1
+    assert below(victim) == below(project)
+    assert "Data and pipelines are up to date." in victim.run("dvc", "status", "dvc.yaml")
+    victim.run("latentlab", "sync")
+    assert finished(victim) == [f"{row}-fast-0" for row in sorted(ROWS)]
+    assert {run.info.status for run in victim.search("")} <= {"FINISHED", "KILLED"}
+
+
 def test_a_training_that_is_killed_is_called_so(project, tmp_path):
     before = project.tracked()
     said = tmp_path / "said"
@@ -124,6 +172,80 @@ def test_a_training_that_is_killed_is_called_so(project, tmp_path):
     whole(project, before)
     assert project.search("attributes.status = 'KILLED'")
     assert not project.search("attributes.status = 'RUNNING'")
+
+
+def test_a_long_training_that_is_killed_goes_on_and_ends_with_the_same_bits(project, tmp_path):
+    content = project.params()
+    longer = project.params()
+    running = "attributes.status = 'RUNNING' AND tags.row = 'mlp_8'"
+    longer["training"]["fast"]["mlp_8"]["epochs"] = 200
+    project.write_params(longer)
+    try:
+        project.repro(f"train@{RUN}")
+        wanted = (project.folder / "models/fast/mlp_8/seed_0/model.safetensors").read_bytes()
+        shutil.rmtree(project.folder / "models/fast/mlp_8")
+        state = project.folder / f".dvc/tmp/epochs/{RUN}.pt"
+        with nothing_cached(project):
+            process = start(project, "latentlab", "repro", f"train@{RUN}", said=tmp_path / "said")
+            over = time.monotonic() + 120
+            while not any("speed/epoch_seconds" in run.data.metrics for run in project.search(running)):
+                assert time.monotonic() < over, (tmp_path / "said").read_text(encoding="utf-8")
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            assert state.exists()
+            time.sleep(2)  # the stage hears of it from the system
+            project.repro(f"train@{RUN}")
+        assert (project.folder / "models/fast/mlp_8/seed_0/model.safetensors").read_bytes() == wanted
+        assert not state.exists()
+        newest, killed = project.search("tags.row = 'mlp_8'")[:2]
+        assert (newest.info.status, killed.info.status) == ("FINISHED", "KILLED")
+        # how fast the first epoch was is of the process that was killed: so it was not trained again
+        client = mlflow.MlflowClient()
+        speeds = [client.get_metric_history(run.info.run_id, "speed/epoch_seconds") for run in (newest, killed)]
+        assert speeds[0][0].value == speeds[1][0].value
+        assert [point.step for point in speeds[0]] == list(range(1, 201))
+    finally:
+        project.write_params(content)
+        project.repro()
+
+
+class Slow(SimpleHTTPRequestHandler):
+    """Serves a folder; of the second file only its beginning, until it is told to go on."""
+
+    begun, go_on = threading.Event(), threading.Event()
+
+    def copyfile(self, source: IO[bytes], outputfile: IO[bytes]) -> None:
+        if self.path.endswith("labels-idx1-ubyte.gz") and not self.go_on.is_set():
+            outputfile.write(source.read(1000))
+            outputfile.flush()
+            self.begun.set()
+            self.go_on.wait(60)
+        super().copyfile(source, outputfile)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_a_download_that_is_killed(project, tmp_path, mnist_gz_folder):
+    before = project.tracked()
+    shutil.rmtree(project.folder / "data/mnist")
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Slow, directory=str(mnist_gz_folder)))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    address = {"LATENTLAB_MNIST": f"http://127.0.0.1:{server.server_port}/", "no_proxy": "*"}
+    try:
+        with nothing_cached(project, "files"):
+            process = start(project, "latentlab", "repro", "download", said=tmp_path / "said", **address)
+            assert Slow.begun.wait(60), (tmp_path / "said").read_text(encoding="utf-8")
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            Slow.go_on.set()
+            time.sleep(2)  # the stage hears of it from the system
+            assert not list((project.folder / "data/mnist").glob("*ubyte"))
+            assert project.repro("download") == {"download"}
+        whole(project, before)
+    finally:
+        server.shutdown()
+        server.server_close()
 
 
 def object_of(project: Project, path: Path) -> Path:
@@ -148,6 +270,73 @@ def test_an_object_of_the_cache(project, fault):
     assert cached.read_bytes() == content
 
 
+def finished(project: Project) -> list[str]:
+    return sorted(str(run.info.run_name) for run in project.search("attributes.status = 'FINISHED'"))
+
+
+def test_two_at_once(project, tmp_path):
+    before, runs = project.tracked(), finished(project)
+    shutil.rmtree(project.folder / "models/fast")
+    with nothing_cached(project):
+        processes = [start(project, "latentlab", "repro", said=tmp_path / f"said_{number}") for number in range(2)]
+        codes = [process.wait(timeout=600) for process in processes]
+    assert sorted(codes) == [0, 2]
+    said = (tmp_path / f"said_{codes.index(2)}").read_text(encoding="utf-8")
+    other = processes[codes.index(0)].pid
+    assert re.search(rf"another DVC process is at work here: .*\b{other}\b", said), said
+    whole(project, before)
+    assert finished(project) == runs
+
+
+def test_a_loss_that_explodes_fails_its_row_only(project):
+    content = project.params()
+    wrong = project.params()
+    wrong["training"]["fast"]["mlp_8"]["optimizer"]["lr"] = 1e30
+    wrong["variants"]["cae_tradeoff"]["latent_dim"] = 5  # another row that is to be trained
+    project.write_params(wrong)
+    try:
+        code, output = project.attempt("latentlab", "repro", f"train@{RUN}", "train@cae_tradeoff-fast-0")
+        assert code == 2, output
+        assert re.search(rf"error: train@{RUN}: the training loss is (nan|inf) in epoch \d+, step \d+", output), output
+        assert re.search(r"train@cae_tradeoff-fast-0  [\d.]+ s", output), output
+        failed = project.search("attributes.status = 'FAILED' AND tags.row = 'mlp_8'")[0]  # the newest
+        assert "TrainingError" in failed.data.tags["failure"]
+    finally:
+        project.write_params(content)
+    project.repro()
+
+
+def test_clocks_that_jump(project):
+    """The times of files say nothing: what counts is what is in them."""
+    for seconds in (0, 4_102_444_800):  # 1970, 2100
+        for folder in ("src", "data", "models", "results", "plans"):
+            for path in (project.folder / folder).rglob("*"):
+                if path.is_file():
+                    os.utime(path, (seconds, seconds))
+        assert "Data and pipelines are up to date." in project.run("latentlab", "repro")
+
+
+def test_another_working_directory(project):
+    code, output = project.attempt("latentlab", "repro", below="src")
+    assert code == 0, output
+    assert "up to date" in output
+    code, output = project.attempt("latentlab", "reconstruct", "mlp_8", "--index", "3", "--output", "x.png", below="src")
+    assert code == 0, output
+    (project.folder / "src/x.png").unlink()
+
+
+def test_without_git(project, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(project.folder, copy, symlinks=True)
+    shutil.rmtree(copy / ".git")
+    without = Project(copy, Path(project.environment["LATENTLAB_MNIST"]))
+    code, output = without.attempt("latentlab", "repro")
+    assert code == 2
+    assert "dvc config core.no_scm true" in output
+    without.run("dvc", "config", "core.no_scm", "true")
+    assert "up to date" in without.run("latentlab", "repro")
+
+
 def test_a_database_that_is_cut_is_named(project):
     database = project.folder / "mlruns/mlflow.db"
     kept = database.read_bytes()
@@ -159,3 +348,60 @@ def test_a_database_that_is_cut_is_named(project):
     connection = sqlite3.connect(database)
     assert connection.execute("PRAGMA quick_check").fetchone()[0] == "ok"
     connection.close()
+
+
+def test_ten_workers_on_one_study(project):
+    content = project.params()
+    project.write_params(content | {"study": content["study"] | {"num_trials": 12, "name": "ten"}})
+    try:
+        output = project.run("latentlab", "study", "run", "--workers", "10")
+        assert "Traceback" not in output
+        rows = list(csv.DictReader((project.folder / "results/study/trials.csv").open(encoding="utf-8")))
+        trained = [row for row in rows if row["epochs"] not in ("", "0")]
+        assert len(trained) == 12
+        assert len({(row["family"], row["architecture"], row["training"]) for row in trained}) == 12
+        assert {row["state"] for row in trained} <= {"finished", "stopped"}
+    finally:
+        project.write_params(content)
+        project.run("git", "checkout", "--quiet", ".")
+
+
+PROXY = """
+import sys
+import optuna
+storage = optuna.storages.RDBStorage(f"sqlite:///{sys.argv[1]}")
+optuna.storages.run_grpc_proxy_server(storage, host="127.0.0.1", port=int(sys.argv[2]))
+"""
+
+
+def test_the_server_of_a_study_is_killed(project, tmp_path):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    serve = [sys.executable, "-W", "ignore", "-c", PROXY, str(tmp_path / "study.db"), str(port)]
+    study = ["latentlab", "study", "run", "--workers", "1", "--storage", f"grpc://127.0.0.1:{port}"]
+    content, said = project.params(), tmp_path / "said"
+    project.write_params(content | {"study": content["study"] | {"num_trials": 6, "name": "remote"}})
+    server = start(project, *serve, said=tmp_path / "server")
+    try:
+        process = start(project, *study, said=said)
+        over = time.monotonic() + 300
+        while not re.search(r"\b[1-4] finished", said.read_text(encoding="utf-8")):
+            assert time.monotonic() < over, said.read_text(encoding="utf-8")
+            assert process.poll() is None, said.read_text(encoding="utf-8")
+            time.sleep(0.1)
+        server.kill()
+        server.wait()
+        assert process.wait(timeout=300) == 2, said.read_text(encoding="utf-8")
+        output = said.read_text(encoding="utf-8")
+        assert re.search(rf"^error: study.storage: grpc://127.0.0.1:{port} does not answer any more", output, re.MULTILINE)
+        assert "Traceback" not in output
+        server = start(project, *serve, said=tmp_path / "server")
+        project.run(*study)
+        rows = list(csv.DictReader((project.folder / "results/study/trials.csv").open(encoding="utf-8")))
+        assert len([row for row in rows if row["state"] == "finished" or row["reason"] == "halving"]) == 6
+    finally:
+        server.kill()
+        server.wait()
+        project.write_params(content)
+        project.run("git", "checkout", "--quiet", ".")

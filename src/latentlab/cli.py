@@ -58,6 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # file names may hold what the terminal has no letters for
+    _enter_project(given)
     if command == "repro":
         _repro(**given)
     if command == "bench":
@@ -125,6 +126,23 @@ def _parser() -> argparse.ArgumentParser:
     parser.description = f"{overview}\n`latentlab COMMAND --help` says more of each.\n\n{ROW_HELP}"
     parser.epilog = EXAMPLES
     return parser
+
+
+def _enter_project(given: dict[str, Any]) -> None:
+    """Goes up to the project's folder from one inside of it; files that were given stay those that were meant."""
+    here = Path.cwd()
+    root = next((folder for folder in (here, *here.parents) if (folder / ".dvc").is_dir()), here)
+    if root != here:
+        given |= {name: _seen_from(here, value) for name, value in given.items()}
+        os.chdir(root)
+
+
+def _seen_from(here: Path, value: Any) -> Any:
+    if isinstance(value, list):
+        return [_seen_from(here, each) for each in value]
+    if isinstance(value, Path) or (isinstance(value, str) and (here / value).is_file()):
+        return type(value)(here / value)
+    return value
 
 
 def _repro(targets: list[str], num_jobs: int | None, backend: str, offline: bool) -> NoReturn:
@@ -195,11 +213,8 @@ def _apply(command: str, given: dict[str, Any]) -> None:
     module = importlib.import_module("latentlab.export" if command == "export" else "latentlab.apply")
     try:
         getattr(module, command)(**given)
-        sys.stdout.flush()
     except BrokenPipeError:
-        # whoever read the output has gone; Python would complain of it once more at its end
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
+        raise
     except (UserError, OSError) as error:
         _fail("; ".join(str(error).splitlines()))
 

@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -24,6 +24,7 @@ from dvc.lock import LockError
 from dvc.logger import set_loggers_level
 from dvc.repo import Repo, lock_repo
 from dvc.repo.reproduce import collect_stages, get_active_graph, plan_repro
+from dvc.scm import SCMError
 from dvc.stage import PipelineStage
 from dvc.stage.cache import RunCacheNotFoundError
 from dvc.stage.run import _make_cmd, get_executable, prepare_kwargs
@@ -70,7 +71,10 @@ def reproduce(targets: Sequence[str], num_jobs: int | None, backend: str) -> int
         other = holder(repo, locked=True)
         raise UserError(f"another DVC process is at work here: {other}" if other else _line(error)) from error
     except DvcException as error:
-        raise UserError(_line(error)) from error
+        hint = (
+            ": run `git init` here, or `dvc config core.no_scm true` to do without" if isinstance(error, SCMError) else ""
+        )
+        raise UserError(_line(error) + hint) from error
     except OSError as error:
         if (fault := explain(error, Path.cwd())) is None:
             raise
@@ -208,7 +212,7 @@ class _Reproduction:
             else:
                 self.stopped.append(stage)
             if output:
-                print("".join(f"    {line}\n" for line in output.splitlines()), end="", file=sys.stderr)
+                _say("\n".join(f"    {line}" for line in output.splitlines()))
 
     def _finish(self, stage: Stage, how: str) -> None:
         """What DVC does after a stage has run."""
@@ -217,14 +221,14 @@ class _Reproduction:
             whole = all(out.use_cache or out.is_metric or out.is_plot for out in stage.outs)
             stage.save(run_cache=whole)
             for name in drop_corrupted(stage):
-                print(f"{stage.addressing}: the object {name} in DVC's cache was damaged: made anew", file=sys.stderr)
+                _say(f"{stage.addressing}: the object {name} in DVC's cache was damaged: made anew")
             stage.commit()
             check_cached(stage)
         self.unrecorded.append(stage)
         self.schedule.finish(stage)
         if time.monotonic() - self.recorded_at > RECORD_EVERY_SECONDS:
             self._record()
-        print(f"[{len(self.schedule.done)}/{len(self.planned)}] {stage.addressing}  {how}", file=sys.stderr, flush=True)
+        _say(f"[{len(self.schedule.done)}/{len(self.planned)}] {stage.addressing}  {how}")
 
     def _fault(self, stage: Stage, error: Exception) -> None:
         fault = str(error) if isinstance(error, MachineError) else explain(error, Path.cwd())
@@ -233,7 +237,7 @@ class _Reproduction:
     def _fail(self, stage: Stage, code: int, message: str) -> None:
         self.failures[stage] = code
         self.schedule.fail(stage)
-        print(f"error: {stage.addressing}: {message}", file=sys.stderr, flush=True)
+        _say(f"error: {stage.addressing}: {message}")
 
     def _record(self) -> None:
         """Writes the stages done since the last time into DVC's files."""
@@ -256,23 +260,29 @@ class _Reproduction:
         if not received and not self.failures:
             unchanged = len(self.planned) - self.num_ran - self.num_restored
             if unchanged == len(self.planned):
-                print("Data and pipelines are up to date.", file=sys.stderr)
+                _say("Data and pipelines are up to date.")
             else:
                 parts = [f"{self.num_ran} ran", f"{self.num_restored} from DVC's cache", f"{unchanged} were up to date"]
-                print(f"{', '.join(parts)}; {seconds:.1f} s", file=sys.stderr)
+                _say(f"{', '.join(parts)}; {seconds:.1f} s")
             return 0
         if left and not received:
-            print(f"not run: {', '.join(stage.addressing for stage in left)}", file=sys.stderr)
+            _say(f"not run: {', '.join(stage.addressing for stage in left)}")
         if received:
             if self.stopped:
-                print(f"stopped: {', '.join(stage.addressing for stage in self.stopped)}", file=sys.stderr)
+                _say(f"stopped: {', '.join(stage.addressing for stage in self.stopped)}")
             names = [stage.addressing for stage in left if stage not in self.stopped]
             if names:  # which of them are stale nobody has looked yet
                 shown = ", ".join(names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")
-                print(f"not begun: {shown}", file=sys.stderr)
-            print("interrupted; what has finished is kept, and the next call goes on from there", file=sys.stderr)
+                _say(f"not begun: {shown}")
+            _say("interrupted; what has finished is kept, and the next call goes on from there")
             return INTERRUPTED + received[0]
         return CRASH if CRASH in self.failures.values() else USER
+
+
+def _say(text: str) -> None:
+    """Tells people, if they are still there: that a terminal is gone or `head` has read enough must not stop the work."""
+    with suppress(OSError):
+        print(text, file=sys.stderr, flush=True)
 
 
 def _read_seconds(path: Path) -> dict[str, float]:

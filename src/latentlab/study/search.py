@@ -214,7 +214,14 @@ def _watch(study: optuna.Study, project: Params, workers: list["subprocess.Popen
     """Shows how far the study is, until the last worker has ended."""
     settings = project.study
     on_front: set[int] = set()
-    with tqdm(total=num_trials, desc=f"study {settings.name}", unit=" trials", mininterval=stages.refresh_seconds()) as bar:
+    before = trials.counts(study.get_trials(deepcopy=False))
+    with tqdm(
+        total=num_trials,
+        initial=before.trained - before.running,
+        desc=f"study {settings.name}",
+        unit=" trials",
+        mininterval=stages.refresh_seconds(),
+    ) as bar:
         while True:
             running = any(worker.poll() is None for worker in workers)
             found = study.get_trials(deepcopy=False)
