@@ -341,6 +341,10 @@ def test_the_study_finds_a_row_which_is_trained_as_any_other_and_registered(proj
     assert "MSE" in project.run("latentlab", "reconstruct", "models:/latentlab@champion", "--index", "0")
     assert "up to date" in project.run("dvc", "repro")
     assert "tradeoff" in project.run("optuna", "--storage", "sqlite:///study/study.db", "studies")
+    project.run("latentlab", "study", "run", "--trials", "4")
+    parent = client.get_run(parent.info.run_id)
+    assert "4 trials of sampler tpe" in parent.data.tags["mlflow.note.content"]
+    assert parent.data.metrics["finished"] + parent.data.metrics["stopped"] == 4
     project.write_found(NOTHING_FOUND)
     assert project.repro() - {"plan"} == TABLES
     assert "tradeoff_found" not in (project.folder / "reports/leaderboard.csv").read_text(encoding="utf-8")

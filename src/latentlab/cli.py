@@ -59,6 +59,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # file names may hold what the terminal has no letters for
     _enter_project(given)
+    try:
+        _dispatch(command, given)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # whoever read the output has gone; Python would complain of it once more at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+
+
+def _dispatch(command: str, given: dict[str, Any]) -> None:
     if command == "repro":
         _repro(**given)
     if command == "bench":

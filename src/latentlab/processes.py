@@ -1,7 +1,10 @@
-"""Whose work is it? Tags by which a later start can tell whether the process that wrote them is still alive."""
+"""Processes: tags by which a later start can tell whether their writer is still alive, and signals that ask one to stop."""
 
+import signal
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
 
 import psutil
 
@@ -30,3 +33,23 @@ def is_alive(tags: Mapping[str, str]) -> bool:
 def is_gone(tags: Mapping[str, str]) -> bool:
     """Whether the process with those tags was of this machine, and runs no more; of another one nobody here can know."""
     return tags.get("process.host") == socket.gethostname() and not is_alive(tags)
+
+
+@contextmanager
+def signals_noted() -> Iterator[list[int]]:
+    """The signals to stop that came in the meantime; after the first of them, another one ends this process at once."""
+    received: list[int] = []
+    former: dict[signal.Signals, Any] = {}
+
+    def note(number: int, _frame: object) -> None:
+        received.append(number)
+        for each, handler in former.items():
+            signal.signal(each, handler)
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        former[number] = signal.signal(number, note)
+    try:
+        yield received
+    finally:
+        for each, handler in former.items():
+            signal.signal(each, handler)

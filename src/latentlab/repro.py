@@ -7,12 +7,11 @@ other; only the commands of the stages run elsewhere, in workers of joblib.
 import json
 import logging
 import os
-import signal
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -35,6 +34,7 @@ from latentlab.dvcfiles import check_cached, drop_corrupted, parameters_read_onc
 from latentlab.errors import UserError
 from latentlab.faults import MachineError, explain
 from latentlab.holder import holder
+from latentlab.processes import signals_noted
 from latentlab.schedule import Schedule
 
 Stage = Any  # DVC's own has no types
@@ -60,7 +60,7 @@ def reproduce(targets: Sequence[str], num_jobs: int | None, backend: str) -> int
     """
     num_cores = joblib.cpu_count()
     num_jobs = num_jobs or num_cores
-    _check(backend)
+    workers.check_backend(backend)
     try:
         with set_loggers_level(logging.ERROR), parameters_read_once(), Repo() as repo:
             if other := holder(repo, locked=False):
@@ -113,7 +113,7 @@ class _Reproduction:
         # A joblib.Parallel takes its tasks from an iterable, which must not wait for a result: the thread that would
         # deliver it is the one that asks for the next task. So a thread for each slot hands joblib one stage at a time.
         slots = ThreadPoolExecutor(self.num_jobs)
-        with _signals() as received, slots:
+        with signals_noted() as received, slots:
             try:
                 while not received:
                     while len(running) < self.num_jobs and not received and (stage := self.schedule.take()):
@@ -205,7 +205,7 @@ class _Reproduction:
                 if error:
                     message = f"its worker died, killed or out of memory ({type(error).__name__})"
                 else:
-                    message = _reason(code, output)
+                    message = workers.reason(code, output)
                 self._fail(stage, USER if code == USER else CRASH, message)
                 if code == USER:
                     continue
@@ -293,48 +293,7 @@ def _read_seconds(path: Path) -> dict[str, float]:
         return {}  # it only makes the order better
 
 
-def _reason(code: int, output: str) -> str:
-    """Why a stage failed, in one line: what it said itself, else the last line of its traceback."""
-    if code < 0:
-        return f"killed by signal {-code} ({signal.Signals(-code).name})"
-    lines = [line.strip() for line in output.splitlines() if line.strip()]
-    said = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
-    return said[-1] if said else f"exit code {code}" + (f": {lines[-1]}" if lines else "")
-
-
-def _check(backend: str) -> None:
-    try:
-        if backend == "ray":  # Dask registers itself
-            from ray.util.joblib import register_ray
-
-            register_ray()
-        with joblib.parallel_config(backend=backend):
-            pass
-    except (ImportError, ValueError) as error:
-        raise UserError(f"--backend {backend}: {_line(error)}") from error
-
-
 def _line(error: BaseException) -> str:
     """An error and its cause, which is where DVC says what is wrong in a file, in one line."""
     text = f"{error}\n{error.__cause__ or ''}"
     return "; ".join(line.strip() for line in text.splitlines() if line.strip())
-
-
-@contextmanager
-def _signals() -> Iterator[list[int]]:
-    """The signals to stop that came in the meantime; after the first of them, another one ends this process at once."""
-    received: list[int] = []
-    former: dict[signal.Signals, Any] = {}
-
-    def note(number: int, _frame: object) -> None:
-        received.append(number)
-        for each, handler in former.items():
-            signal.signal(each, handler)
-
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        former[number] = signal.signal(number, note)
-    try:
-        yield received
-    finally:
-        for each, handler in former.items():
-            signal.signal(each, handler)

@@ -23,6 +23,8 @@ from functools import cache
 from pathlib import Path
 from typing import NoReturn
 
+from latentlab.errors import UserError
+
 POLL_SECONDS = 0.05
 # from the request to stop until the kill; an MLflow run is closed in the meantime
 GRACE_SECONDS = 20.0
@@ -181,6 +183,34 @@ def _be_stage(job: Job, arguments: list[str], parent: int) -> NoReturn:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
+
+
+def reason(code: int, output: str) -> str:
+    """Why a stage failed, in one line: what it said itself, else the last line of its traceback."""
+    if code < 0:
+        return f"killed by signal {-code} ({signal.Signals(-code).name})"
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    said = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
+    return said[-1] if said else f"exit code {code}" + (f": {lines[-1]}" if lines else "")
+
+
+def check_backend(name: str) -> None:
+    """Makes a backend known to joblib.
+
+    Raises:
+        UserError: joblib does not know it, or it is not installed.
+    """
+    import joblib
+
+    try:
+        if name == "ray":  # Dask registers itself
+            from ray.util.joblib import register_ray
+
+            register_ray()
+        with joblib.parallel_config(backend=name):
+            pass
+    except (ImportError, ValueError) as error:
+        raise UserError(f"--backend {name}: {' '.join(str(error).split())}") from error
 
 
 def _start(job: Job, call: list[str]) -> subprocess.Popen[bytes]:

@@ -32,17 +32,12 @@ def start(stage: Callable[..., None], arguments: list[str], *, pinned: bool = Tr
         logging.getLogger(chatty).setLevel(logging.ERROR)
     try:
         stage(*arguments)
-        sys.stdout.flush()
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(130)
-    except BrokenPipeError:
-        # whoever read the output has gone; Python would complain of it once more at its end
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
     except Exception as error:
         if (fault := faults.explain(error, layout.project_root())) is None:
             raise

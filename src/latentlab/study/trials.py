@@ -182,6 +182,13 @@ def try_again(study: optuna.Study, trial: FrozenTrial, most: int | None) -> None
         RetryHeartbeatStaleTrialCallback(most)(study, again)
 
 
+# settings that may change within a study: its budget, its place and its rules
+FREE = {
+    "name", "storage", "num_trials", "stale_after_seconds", "source", "reference", "known_rows", "reference_point",
+    "winners", "final",
+}  # fmt: skip
+
+
 def definition(settings: StudySettings, others: dict[str, object]) -> dict[str, str]:
     """What makes two studies of one name the same study: a hash of each part, all but the budget, the place and the rules.
 
@@ -189,7 +196,5 @@ def definition(settings: StudySettings, others: dict[str, object]) -> dict[str, 
         settings: Of the study.
         others: What else its numbers depend on.
     """
-    free = {"name", "storage", "num_trials", "stale_after_seconds", "source", "reference", "known_rows", "reference_point",
-            "winners", "final"}  # fmt: skip
-    parts = settings.model_dump(exclude=free) | others
+    parts = settings.model_dump(exclude=FREE) | others
     return {key: hashlib.sha256(json.dumps(part, sort_keys=True).encode()).hexdigest()[:8] for key, part in parts.items()}

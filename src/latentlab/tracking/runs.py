@@ -5,8 +5,6 @@ twice leaves one run with each value once.
 """
 
 import hashlib
-import os
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -22,6 +20,7 @@ from mlflow.models import infer_signature
 from latentlab.models import Autoencoder
 from latentlab.processes import process_tags
 from latentlab.tracking import spool, store
+from latentlab.tracking.descriptions import run_name, run_params, run_tags
 from latentlab.tracking.spool import RunWriter, TrackingError
 from latentlab.tracking.system import system_metrics
 
@@ -101,7 +100,7 @@ def training_run(experiment_id: str, description: dict[str, Any], note: str, tag
         TrackingError: The store does not answer, and nobody has said that the work is to go on without it.
     """
     store.check_later(experiment_id)
-    writer = RunWriter.begin(experiment_id, _name(description), _tags(description, note, tags, live=True))
+    writer = RunWriter.begin(experiment_id, run_name(description), run_tags(description, note, tags, live=True))
     with _ending(writer), system_metrics(writer):
         _describe(writer, description)
         yield LiveRun(writer)
@@ -120,7 +119,7 @@ def log_row(experiment_id: str, outputs: RowOutputs) -> str:
     try:
         return complete_row(spool.answered(experiment_id), outputs)
     except TrackingError as error:
-        print(f"{_name(outputs.description)} is not logged: {error}; `latentlab sync` does it later", file=sys.stderr)
+        print(f"{run_name(outputs.description)} is not logged: {error}; `latentlab sync` does it later", file=sys.stderr)
         return "waits for the server"
 
 
@@ -175,31 +174,8 @@ def _runs_of(experiment_id: str, fingerprint: str) -> list[Run]:
     return list(mlflow.MlflowClient().search_runs([experiment_id], condition, order_by=["attributes.start_time DESC"]))
 
 
-def _name(description: dict[str, Any]) -> str:
-    return f"{description['name']}-{description['recipe']}-{description['seed']}"
-
-
-def _tags(description: dict[str, Any], note: str, tags: dict[str, str], live: bool) -> dict[str, str]:
-    row = description["row"]
-    own = {
-        "row": description["name"],
-        "source": row["source"],
-        "family": row["family"],
-        "recipe": description["recipe"],
-        "seed": str(description["seed"]),
-        "device": description["device"],
-        "data.digest": description["data_digest"],
-        "fingerprint": description["fingerprint"],
-        "mlflow.note.content": note,
-        "dvc.stage": os.environ.get("DVC_STAGE", ""),
-        "dvc.experiment": os.environ.get("DVC_EXP_NAME", ""),
-        "replayed": str(not live).lower(),
-    }
-    return own | _git_tags() | process_tags() | tags
-
-
 def _describe(writer: RunWriter, description: dict[str, Any]) -> None:
-    writer.params(_flat_params(description))
+    writer.params(run_params(description))
     writer.trained_on(description["data_digest"])
 
 
@@ -226,8 +202,8 @@ def _ending(writer: RunWriter) -> Iterator[None]:
 
 
 def _rebuild(experiment_id: str, outputs: RowOutputs, old: Run | None) -> str:
-    tags = _tags(outputs.description, outputs.note, outputs.tags, live=False)
-    writer = RunWriter.begin(experiment_id, _name(outputs.description), tags, waits=False)
+    tags = run_tags(outputs.description, outputs.note, outputs.tags, live=False)
+    writer = RunWriter.begin(experiment_id, run_name(outputs.description), tags, waits=False)
     with _ending(writer):
         _describe(writer, outputs.description)
         for record in outputs.curve:
@@ -283,29 +259,3 @@ def _log_model(outputs: RowOutputs) -> None:
         pip_requirements=[f"torch=={torch.__version__.split('+')[0]}"],
         serialization_format="pt2",
     )
-
-
-def _flat_params(description: dict[str, Any]) -> dict[str, Any]:
-    flat: dict[str, Any] = {key: value for key, value in description["row"].items() if key not in ("source", "training")}
-    flat |= {name: description[name] for name in ("recipe", "seed", "num_threads", "torch")}
-    flat |= {f"split.{name}": value for name, value in description["split"].items()}
-    for name, value in description["training"].items():
-        if isinstance(value, dict):  # optimizer, schedule
-            flat |= {f"{name}.{key}": inner for key, inner in value.items()}
-        else:
-            flat[name] = value
-    return flat
-
-
-def _git_tags() -> dict[str, str]:
-    """Commit of the working tree, and whether the sources of the study differ from it; empty outside of git."""
-
-    def git(*arguments: str) -> str:
-        result = subprocess.run(["git", *arguments], capture_output=True, text=True, check=True, timeout=10)
-        return result.stdout.strip()
-
-    try:
-        changed = git("status", "--porcelain", "--", "src", "params.yaml", "dvc.yaml", "requirements.lock")
-        return {"git.commit": git("rev-parse", "HEAD"), "git.dirty": str(bool(changed)).lower()}
-    except (OSError, subprocess.SubprocessError):
-        return {}

@@ -8,26 +8,23 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import mlflow
 from filelock import FileLock, Timeout
-from mlflow.data.http_dataset_source import HTTPDatasetSource
-from mlflow.data.meta_dataset import MetaDataset
-from mlflow.entities import DatasetInput, InputTag, Metric, Param, RunTag
 from mlflow.tracking.context.registry import resolve_tags
 
 from latentlab.errors import UserError
 from latentlab.processes import is_gone, process_tags
 from latentlab.secrets import without_passwords
+from latentlab.tracking.calls import CALLS, create
 from latentlab.wholefiles import write_text
 
 # The id of an experiment in a store that does not answer.
 LATER = "later"
-MNIST_HOMEPAGE = "http://yann.lecun.com/exdb/mnist/"
 # by which a run is found again when the answer to its making was lost
 _MARK = "latentlab.run"
 _PATIENCE_SECONDS = 120
@@ -108,7 +105,7 @@ class RunWriter:
         all_tags = {str(key): str(value) for key, value in resolve_tags(tags).items()} | {_MARK: uuid.uuid4().hex}
         writer = cls(run_name, all_tags, waits=waits)
         try:
-            writer.run_id = _create(answered(experiment_id), run_name, all_tags, writer._start["start_time"])
+            writer.run_id = create(answered(experiment_id), run_name, all_tags, writer._start["start_time"])
         except Exception as error:
             writer._wait(error)
         return writer
@@ -158,7 +155,7 @@ class RunWriter:
         with self._lock:
             if self._file is None:
                 try:
-                    _CALLS[call](self.run_id, **values)
+                    CALLS[call](self.run_id, **values)
                     return
                 except Exception as error:
                     self._wait(error)
@@ -263,7 +260,7 @@ def _replay(start: dict[str, Any], lines: list[dict[str, Any]]) -> None:
         if found:
             run_id = found[0].info.run_id
         else:
-            run_id = _create(experiment_id, start["run_name"], start["tags"], start["start_time"])
+            run_id = create(experiment_id, start["run_name"], start["tags"], start["start_time"])
     known: dict[str, set[tuple[int, int]]] = {}
     for line in lines:
         values = {key: value for key, value in line.items() if key != "call"}
@@ -272,7 +269,7 @@ def _replay(start: dict[str, Any], lines: list[dict[str, Any]]) -> None:
             continue
         if line["call"] == "metrics":
             values["values"] = [each for each in values["values"] if _is_new(run_id, each, known)]
-        _CALLS[line["call"]](run_id, **values)
+        CALLS[line["call"]](run_id, **values)
 
 
 def _is_new(run_id: str, value: Sequence[Any], known: dict[str, set[tuple[int, int]]]) -> bool:
@@ -281,46 +278,3 @@ def _is_new(run_id: str, value: Sequence[Any], known: dict[str, set[tuple[int, i
         history = mlflow.MlflowClient().get_metric_history(run_id, name)
         known[name] = {(point.timestamp, point.step) for point in history}
     return (timestamp, step) not in known[name]
-
-
-def _create(experiment_id: str, run_name: str, tags: dict[str, str], start_time: int) -> str:
-    run = mlflow.MlflowClient().create_run(experiment_id, start_time=start_time, tags=tags, run_name=run_name)
-    return str(run.info.run_id)
-
-
-def _metrics(run_id: str, values: Sequence[Sequence[Any]]) -> None:
-    for start in range(0, len(values), 1000):  # the most that one request may hold
-        batch = [Metric(*value) for value in values[start : start + 1000]]
-        mlflow.MlflowClient().log_batch(run_id, metrics=batch)
-
-
-def _params(run_id: str, values: dict[str, Any]) -> None:
-    mlflow.MlflowClient().log_batch(run_id, params=[Param(name, str(value)) for name, value in values.items()])
-
-
-def _tags(run_id: str, values: dict[str, str]) -> None:
-    mlflow.MlflowClient().log_batch(run_id, tags=[RunTag(name, str(value)) for name, value in values.items()])
-
-
-def _trained_on(run_id: str, digest: str) -> None:
-    dataset = MetaDataset(HTTPDatasetSource(MNIST_HOMEPAGE), name="MNIST", digest=digest)  # type: ignore[abstract]
-    entity = DatasetInput(dataset._to_mlflow_entity(), [InputTag("mlflow.data.context", "training")])
-    mlflow.MlflowClient().log_inputs(run_id, [entity])
-
-
-def _artifact(run_id: str, path: str) -> None:
-    mlflow.MlflowClient().log_artifact(run_id, path)
-
-
-def _end(run_id: str, status: str, end_time: int) -> None:
-    mlflow.MlflowClient().set_terminated(run_id, status, end_time)
-
-
-_CALLS: dict[str, Callable[..., None]] = {
-    "metrics": _metrics,
-    "params": _params,
-    "tags": _tags,
-    "trained_on": _trained_on,
-    "artifact": _artifact,
-    "end": _end,
-}

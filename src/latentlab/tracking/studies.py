@@ -15,6 +15,7 @@ from latentlab.params import Params
 from latentlab.processes import process_tags
 from latentlab.study.objective import Tracker
 from latentlab.study.space import Candidate, Sizes
+from latentlab.study.trials import FREE
 from latentlab.tracking.runs import LiveRun, training_run
 from latentlab.tracking.spool import RunWriter
 from latentlab.tracking.store import open_store
@@ -41,12 +42,12 @@ def open_parent(project: Params, definition: dict[str, str], note: str) -> str:
         run_id = str(found[0].info.run_id)
         client.update_run(run_id, status=RunStatus.to_string(RunStatus.RUNNING))
     else:
-        tags = {"study": name, "definition": digest, "mlflow.note.content": note}
+        tags = {"study": name, "definition": digest}
         run_id = str(client.create_run(experiment_id, run_name=f"study-{name}", tags=tags).info.run_id)
-        settings = project.study.model_dump(exclude={"name", "storage", "space", "winners", "known_rows"})
+        settings = project.study.model_dump(exclude=FREE | {"space"})
         for key, value in settings.items():
             client.log_param(run_id, key, value)
-    for key, value in process_tags().items():
+    for key, value in ({"mlflow.note.content": note} | process_tags()).items():
         client.set_tag(run_id, key, value)
     return run_id
 
