@@ -5,11 +5,12 @@ import hashlib
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 
 from conftest import STUDY
 from latentlab import comparison
+from latentlab.figures import panels, style
 from latentlab.figures import study as figures
-from latentlab.figures import style
 from latentlab.styles import SHAPES, styles
 from test_comparison import made_up
 
@@ -64,11 +65,26 @@ def test_loss_curves(experiment, tmp_path):
     [figures.error_against_code_size, figures.error_against_parameters, figures.accuracy_against_code_size],
 )
 def test_scatters_show_every_row(draw, table):
-    (axes,) = draw(STUDY, table).axes
-    labels = {text.get_text() for text in axes.get_legend().get_texts()}
+    figure = draw(STUDY, table)
+    (axes,), (legend,) = figure.axes, figure.legends
+    labels = {text.get_text() for text in legend.get_texts()}
     assert labels >= set(STUDY.variants)
     assert axes.get_xlabel()
     assert axes.get_ylabel()
+
+
+@pytest.mark.parametrize("num_rows", [3, 60])
+def test_a_legend_beside_is_whole_and_covers_nothing(num_rows):
+    figure = Figure(figsize=(8, 5.2), layout="constrained")
+    panel = figure.subplots()
+    for number in range(num_rows):
+        panel.scatter(number, number, label=f"row {number}")
+    panels.legend_beside(figure)
+    figure.draw_without_rendering()
+    box, around = figure.legends[0].get_window_extent(), figure.bbox
+    assert around.x0 <= box.x0 < box.x1 <= around.x1
+    assert around.y0 <= box.y0 < box.y1 <= around.y1
+    assert panel.get_tightbbox().x1 <= box.x0
 
 
 def test_bars(table):

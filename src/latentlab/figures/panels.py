@@ -82,6 +82,13 @@ def list_rows(panel: Axes, rows: Sequence[str]) -> None:
     panel.grid(axis="y", visible=False)
 
 
+def legend_beside(figure: Figure) -> None:
+    """One column at the right with all that the only panel shows; the figure becomes as tall as that needs."""
+    handles, labels = figure.axes[0].get_legend_handles_labels()
+    figure.set_figheight(max(figure.get_figheight(), 0.4 + 0.15 * len(labels)))
+    figure.legend(handles, labels, loc="outside right center", fontsize=7, labelspacing=0.3)
+
+
 def legend_below(figure: Figure, columns: int = 5) -> None:
     """One legend for all panels, under them, where no curve is."""
     found: dict[str, Any] = {}

@@ -5,6 +5,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from latentlab.figures.panels import legend_beside
 from latentlab.figures.style import MARKERS, logarithmic_y
 from latentlab.params import Params
 from latentlab.styles import styles
@@ -132,5 +133,5 @@ def _scatter(study: Params, table: pd.DataFrame, x: str, y: str, y_label: str, t
     panel.set_xlabel({"code_size": "code size (numbers per image)", "num_parameters": "trainable parameters"}[x])
     panel.set_ylabel(y_label)
     panel.set_title(title)
-    panel.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), fontsize=7)
+    legend_beside(figure)
     return figure

@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from latentlab.figures.panels import GREY
+from latentlab.figures.panels import GREY, legend_beside
 from latentlab.figures.style import MARKERS, logarithmic_x, logarithmic_y
 from latentlab.params import Params
 from latentlab.styles import styles
@@ -65,7 +65,7 @@ def front(
     panel.set_xlabel(LABELS[x])
     panel.set_ylabel("validation mean squared error per pixel")
     panel.set_title(f"The front of the study {project.study.name!r}, and what was there before")
-    panel.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), fontsize=6.5)
+    legend_beside(figure)
     return figure
 
 
