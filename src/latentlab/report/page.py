@@ -46,8 +46,9 @@ def write_markdown(content: Content) -> str:
     settings = f"recipe `{content.recipe}`, {_range(seeds)} of each row"
     lines = [
         "# How small can the code of an autoencoder be, and what does it cost?\n",
-        f"{len(study.variants)} autoencoders of five public projects on MNIST, {settings} unless a table says otherwise. "
-        f"Errors are on {study.split.test:,} test images that no training and no choice has seen.\n",
+        f"{len(study.variants)} autoencoders on MNIST: of five public projects, what belongs beside them, and what a "
+        f"search has found; {settings} unless a table says otherwise. "
+        f"Errors are on {study.split.test:,} test images, which no training saw, and by which no row was chosen.\n",
         "[Leaderboard](#leaderboard) · "
         + " · ".join(f"[{section.title}](#{_anchor(section.title)})" for section in sections(content))
         + " · [Claims](#the-claims-of-the-five-sources) · [Where it all comes from](#where-it-all-comes-from)\n",
