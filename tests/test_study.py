@@ -2,9 +2,7 @@
 
 import contextlib
 import math
-import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -24,6 +22,7 @@ from conftest import ROOT, STUDY
 from latentlab import models, params
 from latentlab.params import Params, ParamsError
 from latentlab.params.study import Halving, Knee, LeastCompute, LowestError, Smallest
+from latentlab.processes import process_tags
 from latentlab.study import halving, objective, outcome, search, space, trials, worker
 from latentlab.study.front import hypervolume, knee, non_domination_ranks, winner
 from latentlab.study.storage import StorageError, errors_of_storage, open_storage
@@ -499,21 +498,19 @@ def test_a_silent_trial_of_another_machine_is_taken_for_lost_after_a_while():
     study = new_study()
     for beat in (time.time(), time.time() - 1000):
         trial = study.ask()
-        for key, value in {"process.host": "elsewhere", "process.pid": "1", "process.started": "0", "beat": beat}.items():
-            trial.set_user_attr(key, value)
+        trial.set_user_attr("process", {"process.host": "elsewhere", "process.pid": "1", "process.started": "0"})
+        trial.set_user_attr("beat", beat)
     here = study.ask()
-    for key, value in {"process.host": socket.gethostname(), "process.pid": str(os.getpid()), "beat": 0.0}.items():
-        here.set_user_attr(key, value)
-    import psutil
-
-    here.set_user_attr("process.started", str(psutil.Process().create_time()))
+    here.set_user_attr("process", process_tags())
+    here.set_user_attr("beat", 0.0)
+    study.ask()  # its worker is just about to say who it is
     assert trials.retry_lost(study, 900) == [1]
     assert [trial.state for trial in study.trials] == [
-        TrialState.RUNNING, TrialState.FAIL, TrialState.RUNNING, TrialState.WAITING,
+        TrialState.RUNNING, TrialState.FAIL, TrialState.RUNNING, TrialState.RUNNING, TrialState.WAITING,
     ]  # fmt: skip
     for _ in range(trials.MAX_RETRIES):  # it takes every worker down
         again = study.ask()
-        for key, value in {"process.host": "elsewhere", "beat": 0.0, "configuration": "x"}.items():
+        for key, value in {"process": {"process.host": "elsewhere"}, "beat": 0.0, "configuration": "x"}.items():
             again.set_user_attr(key, value)
         assert trials.retry_lost(study, 900) == [again.number]
     assert not study.get_trials(states=(TrialState.WAITING,))

@@ -95,8 +95,7 @@ def run(study: optuna.Study, trial: optuna.Trial, task: Task) -> None:
 
 
 def _say_who(trial: optuna.Trial) -> None:
-    for name, value in process_tags().items():
-        trial.set_user_attr(name, value)
+    trial.set_user_attr("process", process_tags())  # at once: another worker may look at any moment
     trial.set_user_attr("beat", time.time())
 
 

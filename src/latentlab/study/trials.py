@@ -7,7 +7,7 @@ A trial's user attributes, all made here or in `latentlab.study.objective`:
 - "errors": its validation error after each epoch
 - "reason": why it ended before its last epoch, one of `Reason`; a failed one without was lost, and is tried again
 - "same_as": number of the equal trial before it
-- "process.host", "process.pid", "process.started", "beat": whose it is, and when that process last said so
+- "process", "beat": whose it is, as `processes.process_tags` says it, and when that process last said so
 """
 
 import copy
@@ -160,8 +160,9 @@ def retry_lost(study: optuna.Study, stale_after_seconds: float) -> list[int]:
         attributes = trial.user_attrs
         started = trial.datetime_start.timestamp() if trial.datetime_start else 0.0
         gone = time.time() - attributes.get("beat", started) > stale_after_seconds
-        if attributes.get("process.host") == socket.gethostname():
-            gone = not is_alive(attributes)
+        worker = attributes.get("process", {})
+        if worker.get("process.host") == socket.gethostname():
+            gone = not is_alive(worker)
         if gone:
             try:
                 study.tell(trial.number, state=TrialState.FAIL)
