@@ -6,6 +6,7 @@ import sys
 import time
 
 import psutil
+import pytest
 
 from latentlab.processes import is_alive, process_tags
 
@@ -13,8 +14,18 @@ from latentlab.processes import is_alive, process_tags
 def test_process_tags_are_of_this_process():
     tags = process_tags()
     assert tags["process.pid"] == str(os.getpid())
-    assert float(tags["process.started"]) < time.time()
+    assert process_tags() == tags
     assert is_alive(tags)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux says it without the clock")
+def test_a_clock_that_is_set_changes_nothing(monkeypatch):
+    tags = process_tags()
+    true = psutil.Process.create_time
+    for jump in (-3600, 3600):  # what psutil says of a process moves with the clock
+        monkeypatch.setattr(psutil.Process, "create_time", lambda process, jump=jump: true(process) + jump)
+        assert process_tags() == tags
+        assert is_alive(tags)
 
 
 def test_another_process_with_the_same_number_is_not_the_same():
@@ -23,7 +34,9 @@ def test_another_process_with_the_same_number_is_not_the_same():
 
 def test_a_killed_process_is_gone_also_before_anybody_has_asked_after_it():
     process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
-    tags = {"process.pid": str(process.pid), "process.started": str(psutil.Process(process.pid).create_time())}
+    said = [sys.executable, "-c", "import sys; from latentlab.processes import _started; print(_started(int(sys.argv[1])))"]
+    started = subprocess.run([*said, str(process.pid)], capture_output=True, text=True, check=True).stdout.strip()
+    tags = {"process.pid": str(process.pid), "process.started": started}
     assert is_alive(tags)
     process.kill()
     while psutil.Process(process.pid).status() != psutil.STATUS_ZOMBIE:

@@ -4,6 +4,7 @@ import signal
 import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -15,7 +16,7 @@ def process_tags() -> dict[str, str]:
     return {
         "process.host": socket.gethostname(),
         "process.pid": str(process.pid),
-        "process.started": f"{process.create_time():.3f}",
+        "process.started": _started(process.pid),
     }
 
 
@@ -24,10 +25,21 @@ def is_alive(tags: Mapping[str, str]) -> bool:
     try:
         process = psutil.Process(int(tags["process.pid"]))
         # a number that the system has given to another process since is not the same process
-        same = abs(process.create_time() - float(tags["process.started"])) < 1
-        return same and process.status() != psutil.STATUS_ZOMBIE
+        return tags["process.started"] == _started(process.pid) and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
+
+
+def _started(number: int) -> str:
+    """When a process began, told so that it stays the same when somebody sets the clock.
+
+    Linux counts ticks since the machine was started, and has a name for that start; elsewhere it is the time of day.
+    """
+    try:
+        ticks = Path(f"/proc/{number}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[19]
+        return f"{Path('/proc/sys/kernel/random/boot_id').read_text(encoding='ascii').strip()} {ticks}"
+    except OSError:
+        return f"{psutil.Process(number).create_time():.3f}"
 
 
 def is_gone(tags: Mapping[str, str]) -> bool:
