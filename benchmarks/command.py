@@ -9,7 +9,7 @@ from typing import Any
 
 import joblib
 
-from benchmarks import flops, growth, loop, machine, page, quality, stages
+from benchmarks import flops, growth, loop, machine, page, profile, quality, stages
 from benchmarks.processes import ROOT, workers
 from benchmarks.settings import (
     NUM_IMAGES,
@@ -27,6 +27,7 @@ PARTS: dict[str, Callable[[Settings], Iterator[dict[str, Any]]]] = {
     "loop": loop.measure,
     "quality": quality.measure,
     "flops": flops.measure,
+    "profile": profile.measure,
     "stages": stages.measure,
     "growth": growth.measure,
 }
@@ -52,7 +53,7 @@ def run(
         rows: Of the loop and of FLOP/s.
         quality_rows: Of the time to quality; naming some asks for that part.
         num_images: In each round.
-        num_rounds: Of the loop; FLOP/s and growth have half of that.
+        num_rounds: Of the loop and the profile; FLOP/s and growth have half of that.
         quick: Everything small, to see that it works; nothing is kept unless `output` is given.
         full: The stages at the size of the study.
         device: In the place of the one in params.yaml.
@@ -95,10 +96,11 @@ def run(
         results = {"machine": here, "parts": _former(path, here)}
         measured = []
         for name in asked:
-            results["parts"][name] = _measure(name, settings, load)
             measured.append(name)
-            if path:
-                _write(results, path)  # after each part: the next one may be interrupted
+            for part in _measure(name, settings, load):
+                results["parts"][name] = part
+                if path:
+                    _write(results, path)  # after each record: the next one may fail
     print(page.page({"machine": here, "parts": {name: results["parts"][name] for name in measured}}), end="")
     if not parts and "quality" not in asked:
         print("time to quality was not asked for: latentlab bench quality", file=sys.stderr)
@@ -115,21 +117,17 @@ def _asked(parts: list[str], quality_rows: list[str] | None) -> list[str]:
     return [name for name in PARTS if name in chosen or (name == "quality" and quality_rows)]
 
 
-def _measure(name: str, settings: Settings, load: float) -> dict[str, Any]:
-    """One part, as the results hold it."""
-    records = []
+def _measure(name: str, settings: Settings, load: float) -> Iterator[dict[str, Any]]:
+    """One part as the results hold it, again with each record that it gets."""
+    asked: dict[str, Any] = {"load before": load, "device": settings.device} | ({"quick": True} if settings.quick else {})
+    if name in ("loop", "flops", "profile", "growth"):
+        asked |= {"images": settings.num_images, "rounds": settings.num_rounds}
+    part: dict[str, Any] = {"date": datetime.now(UTC).date().isoformat(), "settings": asked, "records": []}
     for record in PARTS[name](settings):
         about = [str(record[key]) for key in ("row", "recipe", "stage", "what", "note") if key in record]
         print(f"{name}: {', '.join(about)}", file=sys.stderr, flush=True)
-        records.append(record)
-    asked: dict[str, Any] = {"load before": load, "device": settings.device} | ({"quick": True} if settings.quick else {})
-    if name in ("loop", "flops", "growth"):
-        asked |= {"images": settings.num_images, "rounds": settings.num_rounds}
-    return {
-        "date": datetime.now(UTC).date().isoformat(),
-        "settings": asked,
-        "records": records,
-    }
+        part["records"].append(record)
+        yield part
 
 
 def _former(path: Path | None, here: dict[str, Any]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ HEADINGS = {
     "loop": "Images per second",
     "quality": "Time to quality",
     "flops": "FLOP/s",
+    "profile": "Where a step's time goes",
     "stages": "Stages",
     "growth": "Growth",
 }
@@ -22,6 +23,9 @@ EXPLANATIONS = {
     "flops": "Convolutions and matrix products of our loop: 2 FLOP a multiply-accumulate, backward twice forward, less the "
     "first layer's gradient of its input. The peak is a large matrix product in the same process, precision and number of "
     "threads.",
+    "profile": "Shares of an epoch on one thread: convolutions and matrix products, and how near they come to the peak "
+    "while they run; batch normalisation; other operators, as activations, losses and copies; the optimiser with all it "
+    "calls; outside of operators, Python among it. Operators are timed in a second run of the same epoch.",
     "stages": "One instance of each stage on one thread, in a process of its own. Start-up is the time until its `main` "
     "begins; MLflow and some others are loaded later than that. Memory is the most in RAM.",
     "growth": "Seconds against size; time grows with size to the power of the exponent (least squares on the logarithms). "
@@ -31,6 +35,7 @@ GPU_NOTES = {
     "loop": "On the GPU: several rows at once were not run.",
     "quality": "On the GPU: several seeds at once were not run.",
     "flops": "On the GPU: other numbers of threads were not run.",
+    "profile": "On the GPU: not measured.",
     "stages": "On the GPU: the stage that trains and those that evaluate a row use it, the others do not.",
     "growth": "On the GPU: `latentlab repro` had as many jobs as cores, and all of them this one GPU.",
 }
@@ -127,6 +132,21 @@ def _flops(record: Record) -> dict[str, str]:
     }
 
 
+def _profile(record: Record) -> dict[str, str]:
+    parts = {key: _spread(values, 100) for key, values in record["parts"].items()}
+    return {
+        "row": record["row"],
+        "recipe": record["recipe"],
+        "precision": record["precision"],
+        "products %": parts["products"],
+        "of the peak %": _spread(record["product_share"], 100),
+        "norms %": parts["norms"],
+        "others %": parts["others"],
+        "optimiser %": parts["optimiser"],
+        "outside %": _spread(record["outside"], 100),
+    }
+
+
 def _stages(record: Record) -> dict[str, str]:
     return {
         "stage": record["stage"],
@@ -147,4 +167,4 @@ def _growth(record: Record) -> dict[str, str]:
     }
 
 
-TABLES = {"loop": _loop, "quality": _quality, "flops": _flops, "stages": _stages, "growth": _growth}
+TABLES = {"loop": _loop, "quality": _quality, "flops": _flops, "profile": _profile, "stages": _stages, "growth": _growth}

@@ -4,17 +4,19 @@ Our loop and the reference have processes of their own, for what ours tells the 
 stay alive for all rounds, so that no round pays for imports.
 """
 
+import io
 import json
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
+from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.data import DataLoader
 from torch.utils.flop_counter import FlopCounterMode
 from tqdm import tqdm
@@ -71,6 +73,20 @@ def ours(
         "began", on the clock that all processes share; "records", one for each epoch: "seconds" of the training alone,
         "validation_loss", "validation_mse".
     """
+    place, fit = _training(name, recipe, seed, num_images, num_validation, epochs, device)
+    synchronise(place)
+    began = time.monotonic()
+    records: Records = [
+        {"seconds": record["epoch_seconds"]} | {key: record[key] for key in ("validation_loss", "validation_mse")}
+        for record in fit
+    ]
+    return {"began": began, "whole_seconds": time.monotonic() - began, "records": records}
+
+
+def _training(
+    name: str, recipe: params.Recipe, seed: int, num_images: int | None, num_validation: int | None, epochs: int | None,
+    device: str,
+) -> tuple[torch.device, Iterator[dict[str, float]]]:  # fmt: skip
     place = devices.resolve(device)
     devices.make_deterministic()
     row, settings = study().row(name), study().training_of(name, recipe)
@@ -81,14 +97,71 @@ def ours(
         pairs[1] = (noisy(pairs[1][0], row.input_noise, seed), pairs[1][1])
     model = models.build(row, seed).to(place)
     precision = devices.precision(settings.precision, place)
-    records: Records = []
-    with Path(os.devnull).open("w") as nowhere, tqdm(total=1, file=nowhere, mininterval=15) as bar:
-        synchronise(place)
-        began = time.monotonic()
-        for record in training.fit(model, pairs[0], pairs[1], settings, row.input_noise, seed, precision, bar):
-            losses = {key: record[key] for key in ("validation_loss", "validation_mse")}
-            records.append({"seconds": record["epoch_seconds"]} | losses)
-    return {"began": began, "whole_seconds": time.monotonic() - began, "records": records}
+    bar = tqdm(total=1, file=io.StringIO(), mininterval=15)
+    return place, training.fit(model, pairs[0], pairs[1], settings, row.input_noise, seed, precision, bar)
+
+
+# names of torch's operators
+KINDS = {
+    "products": {"convolution", "convolution_backward", "addmm", "mm", "bmm"},
+    "norms": {"native_batch_norm", "native_batch_norm_backward", "cudnn_batch_norm", "cudnn_batch_norm_backward"},
+    "optimiser": set[str](),
+    "others": set[str](),
+}
+
+
+class Stopwatch(TorchDispatchMode):
+    """Adds up the seconds of operators by `KINDS`; all of a step of an optimiser is of that kind.
+
+    torch's own profiler takes memory as it goes, so that operators meet pages that the system has yet to fill.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seconds = dict.fromkeys(KINDS, 0.0)
+        self.is_optimising = False
+
+    def __torch_dispatch__(self, operator: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Runs the operator."""
+        started = time.perf_counter()
+        result = operator(*args, **(kwargs or {}))
+        seconds = time.perf_counter() - started
+        name = operator.overloadpacket.__name__
+        found = next((each for each, names in KINDS.items() if name in names), "others")
+        self.seconds["optimiser" if self.is_optimising else found] += seconds
+        return result
+
+    def optimising(self, value: bool) -> Callable[..., None]:
+        """A hook of optimisers."""
+
+        def note(*_: Any) -> None:
+            self.is_optimising = value
+
+        return note
+
+
+def profile(name: str, recipe: params.Recipe, num_images: int, device: str) -> dict[str, Any]:
+    """Where the time of an epoch of `ours` goes.
+
+    Returns:
+        "seconds" of the epoch as it is; "parts", the seconds in operators of each of `KINDS`. What is left is Python, and
+        the way from one operator to the next.
+    """
+    _, fit = _training(name, recipe, 0, num_images, 1, 1, device)
+    (record,) = fit
+    watch = Stopwatch()
+    hooks = [
+        register_optimizer_step_pre_hook(watch.optimising(True)),
+        register_optimizer_step_post_hook(watch.optimising(False)),
+    ]
+    try:
+        _, fit = _training(name, recipe, 0, num_images, 1, 1, device)
+        with watch:
+            list(fit)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return {"seconds": record["epoch_seconds"], "parts": watch.seconds}
 
 
 def theirs(
@@ -197,7 +270,7 @@ def synchronise(device: torch.device) -> None:
 
 
 CALLS: dict[str, Callable[..., dict[str, Any]]] = {
-    each.__name__: each for each in (ours, theirs, peak, flop_per_image, check, about)
+    each.__name__: each for each in (ours, theirs, profile, peak, flop_per_image, check, about)
 }
 
 

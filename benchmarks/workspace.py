@@ -9,10 +9,11 @@ import yaml
 
 import latentlab
 from benchmarks.processes import ROOT, environment
-from latentlab import layout
+from latentlab import layout, params
 
 SMALL_SPLIT = {"train": 2000, "validation": 500, "test": 500}
 BASELINE = "pca_32"
+NOTHING_FOUND: dict[str, Any] = {"recipes": [], "seeds": [], "variants": {}, "training": {}}
 
 
 def make(folder: Path, rows: Sequence[str] | None, device: str) -> None:
@@ -34,11 +35,13 @@ def make(folder: Path, rows: Sequence[str] | None, device: str) -> None:
     content = yaml.safe_load((ROOT / layout.PARAMS).read_text(encoding="utf-8"))
     content["device"] = device
     if rows is None:
+        shutil.copy(ROOT / params.FOUND, folder / params.FOUND)
         for results in (layout.RESULTS, layout.REPORTS):
             if (ROOT / results).is_dir():
                 shutil.copytree(ROOT / results, folder / results)
     else:
         shrink(content, rows)
+        (folder / params.FOUND).write_text(yaml.safe_dump({"found": NOTHING_FOUND}), encoding="utf-8")
     (folder / layout.PARAMS).write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
 
 
@@ -49,6 +52,7 @@ def shrink(content: dict[str, Any], rows: Sequence[str]) -> None:
     content["experiments"] = {"all": {"title": "All", "rows": [rows[0], rows[-1]]}}
     content["baselines"] = {BASELINE: content["baselines"][BASELINE]}
     content["recipes"], content["seeds"] = ["fast"], [0]
+    content["study"] |= {"known_rows": [], "reference": rows[0]}
     content["split"] |= SMALL_SPLIT
     analyses = content["analyses"]
     analyses["interpolation"] |= {"first": 12, "second": 34, "num_pairs": 10}

@@ -9,10 +9,10 @@ from pathlib import Path
 import mlflow
 import yaml
 
+from benchmarks.workspace import NOTHING_FOUND
 from conftest import ROOT
 
 ROWS = ["cae_tradeoff", "mlp_8", "vae_2"]
-NOTHING_FOUND = {"recipes": [], "seeds": [], "variants": {}, "training": {}}
 
 
 class Project:
@@ -46,6 +46,18 @@ class Project:
         )
         return done.returncode, done.stdout + done.stderr
 
+    def start(self, *command: str, said: Path, **environment: str) -> "subprocess.Popen[bytes]":
+        """Begins a command in a session of its own, so that it can be killed with all that it has started."""
+        with said.open("wb") as file:
+            return subprocess.Popen(
+                command,
+                cwd=self.folder,
+                env=self.environment | environment,
+                stdout=file,
+                stderr=file,
+                start_new_session=True,
+            )
+
     def repro(self, *arguments: str) -> set[str]:
         """Runs `latentlab repro`; the stages that ran."""
         return set(re.findall(r"^\[\d+/\d+\] (\S+)  [\d.]+ s$", self.run("latentlab", "repro", *arguments), re.MULTILINE))
@@ -72,6 +84,14 @@ class Project:
         mlflow.set_tracking_uri(f"sqlite:///{self.folder / 'mlruns/mlflow.db'}")
         client = mlflow.MlflowClient()
         return list(client.search_runs([client.get_experiment_by_name("latentlab").experiment_id], condition))
+
+    def finished(self) -> list[str]:
+        """Names of the MLflow runs that have ended well."""
+        return sorted(str(run.info.run_name) for run in self.search("attributes.status = 'FINISHED'"))
+
+    def made(self) -> dict[str, bytes]:
+        """What `tracked` gives, by paths that two projects have in common."""
+        return {str(Path(path).relative_to(self.folder)): content for path, content in self.tracked().items()}
 
     def tracked(self) -> dict[str, bytes]:
         """The bytes of all that the stages made, and of dvc.lock."""

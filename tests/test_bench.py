@@ -115,6 +115,19 @@ def test_the_flop_of_an_image_are_those_of_a_step(name):
 
 
 @pytest.mark.usefixtures("project")
+@pytest.mark.parametrize(
+    ("name", "recipe"), [("cae_baseline", "fast"), ("conv_bn_64", "published"), ("mlp_8", "published")]
+)
+def test_the_parts_of_an_epoch(name, recipe):
+    found = worker.profile(name, recipe, 64, "cpu")
+    parts = found["parts"]
+    assert list(parts) == ["products", "norms", "optimiser", "others"]
+    assert (parts["norms"] > 0) == (name == "conv_bn_64")
+    assert all(seconds > 0 for key, seconds in parts.items() if key != "norms")
+    assert parts["products"] < found["seconds"]
+
+
+@pytest.mark.usefixtures("project")
 @pytest.mark.parametrize("name", ["cae_baseline", "mlp_8", "vae_2"])
 def test_the_reference_learns(name):
     dataset = reference.training_set(layout.DATA)
@@ -161,6 +174,10 @@ def test_the_stages_are_those_of_the_pipeline():
     assert all("$" not in word for words in commands.values() for word in words)
 
 
+def scaled(values, factor):
+    return {key: value * factor for key, value in values.items()}
+
+
 def test_page():
     spread = {"median": 3000.0, "min": 2900.4, "max": 3100.0}
     ratio = {"median": 2.0, "min": 1.9, "max": 2.1}
@@ -175,7 +192,11 @@ def test_page():
         },
         "flops": {
             "row": "a", "recipe": "fast", "precision": "float32", "num_threads": 1, "flop_per_image": 14_569_472,
-            "achieved": {key: value * 1e9 for key, value in spread.items()}, "peak": spread, "share": ratio,
+            "achieved": scaled(spread, 1e9), "peak": spread, "share": ratio,
+        },
+        "profile": {
+            "row": "a", "recipe": "fast", "precision": "float32", "outside": scaled(spread, 1e-4), "product_share": ratio,
+            "parts": {key: scaled(ratio, 0.1) for key in worker.KINDS},
         },
         "stages": {"stage": "train", "full": False, "seconds": 4.0, "start_up_seconds": 1.0, "peak_bytes": 2**30},
         "growth": {"what": "images", "sizes": [1, 2], "seconds": [1.0, 2.0], "exponent": 1.0},
@@ -188,6 +209,8 @@ def test_page():
         "| a | 32 | 3,000 (2,900 to 3,100) | 3,000 (2,900 to 3,100) | 2.00 (1.90 to 2.10) |  |  |",
         "| a | mse 0.2 | not reached in 2.0 s (1 epoch) | 2.0 s (1 epoch) | > 1.0 |  |  |",
         "| a | fast | float32 | 1 | 14.6 | 3,000 (2,900 to 3,100) | 0 (0 to 0) | 200 (190 to 210) |",
+        "| a | fast | float32 | 20 (19 to 21) | 200 (190 to 210) | 20 (19 to 21) | 20 (19 to 21) | 20 (19 to 21) | "
+        "30 (29 to 31) |",
         "| train | small | 4.0 | 1.0 | 25 | 1024 |",
         "| images | 1: 1.00, 2: 2.00 | 1.00 |",
         "something was not run.",
@@ -214,7 +237,7 @@ def test_results_are_kept_by_machine(tmp_path):
 
 
 def test_parts():
-    assert command._asked([], None) == ["loop", "flops", "stages", "growth"]
+    assert command._asked([], None) == ["loop", "flops", "profile", "stages", "growth"]
     assert command._asked(["growth", "loop"], None) == ["loop", "growth"]
     assert command._asked(["loop"], ["mlp_8"]) == ["loop", "quality"]
     with pytest.raises(UserError, match="no part 'x': choose from loop, quality"):
@@ -243,13 +266,14 @@ def test_nothing_under_src_uses_the_benchmarks():
 def test_a_small_bench(project):
     (project / "benchmarks").symlink_to(ROOT / "benchmarks")
     done = subprocess.run(
-        [sys.executable, "-c", "from latentlab.cli import main; main()", "bench", "loop", "flops", "--rows", "mlp_8",
-         "--quality", "mlp_8", "--quick", "--images", "64", "--rounds", "1", "--device", "cpu", "--output", "kept"],
+        [sys.executable, "-c", "from latentlab.cli import main; main()", "bench", "loop", "flops", "profile",
+         "--rows", "mlp_8", "--quality", "mlp_8", "--quick", "--images", "64", "--rounds", "1", "--device", "cpu",
+         "--output", "kept"],
         capture_output=True, text=True, check=False, timeout=600,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     results = json.loads((project / "kept/cpu.json").read_text(encoding="utf-8"))
-    assert list(results["parts"]) == ["loop", "quality", "flops"]
+    assert list(results["parts"]) == ["loop", "quality", "flops", "profile"]
     assert (project / "kept/cpu.md").read_text(encoding="utf-8") == done.stdout
     (record,) = results["parts"]["loop"]["records"]
     assert record["whole_ratio"]["median"] > 0

@@ -187,13 +187,14 @@ def add_bench(command: Callable[[str, str, str], argparse.ArgumentParser]) -> No
         "  loop     images per second with the published settings\n"
         "  quality  seconds until the published figures are met (it trains for long, so only when asked for)\n"
         "  flops    share of the machine's matrix products\n"
+        "  profile  where the rest of the time goes\n"
         "  stages   seconds, memory and start-up of each stage of the pipeline\n"
         "  growth   time against images, epochs, rows and jobs\n"
         "It needs the project's folder benchmarks/, and a machine that has nothing else to do.",
     )
     bench.add_argument("parts", nargs="*", metavar="PART", help="what is measured; all but quality by default")
     bench.add_argument(
-        "--rows", nargs="+", metavar="ROW", help="rows of loop and flops (default: one or two of each source)"
+        "--rows", nargs="+", metavar="ROW", help="rows of loop, flops and profile (default: one or two of each source)"
     )
     bench.add_argument(
         "--quality", dest="quality_rows", nargs="+", metavar="ROW",
