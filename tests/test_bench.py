@@ -11,9 +11,9 @@ import torch
 from torch.utils.data import DataLoader
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks import command, machine, page, quality, reference, settings, summary, worker, workspace
+from benchmarks import command, growth, machine, page, quality, reference, settings, summary, worker, workspace
 from conftest import ROOT, STUDY
-from latentlab import data, layout, models, processor
+from latentlab import data, layout, models, params, processor
 from latentlab.cli import main
 from latentlab.download import FILES
 from latentlab.errors import UserError
@@ -172,6 +172,13 @@ def test_the_stages_are_those_of_the_pipeline():
     assert commands["train"] == ["latentlab.stages.train", "cae_baseline", "fast", "0"]
     assert commands["baseline"] == ["latentlab.stages.baseline", "pca_32"]
     assert all("$" not in word for words in commands.values() for word in words)
+
+
+@pytest.mark.parametrize("number", growth.NUMS_ROWS)
+def test_a_small_copy_is_a_valid_study(number, tmp_path):
+    workspace.make(tmp_path / "copy", growth.ROWS[:number], "cpu")
+    study = params.load(tmp_path / "copy" / "params.yaml")
+    assert list(study.variants) == list(growth.ROWS[:number])
 
 
 def scaled(values, factor):

@@ -1,16 +1,13 @@
 """Faults that are caused for real, in a small copy of the project: `make test-faults`, see docs/reliability.md."""
 
-import csv
 import hashlib
 import os
 import random
 import re
 import shutil
 import signal
-import socket
 import sqlite3
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -44,23 +41,6 @@ def whole(project: Project, before: dict[str, bytes]) -> None:
     project.repro()
     assert project.tracked() == before
     assert "Data and pipelines are up to date." in project.run("dvc", "status", "dvc.yaml")
-
-
-def below(project: Project) -> dict[str, bytes]:
-    """What `tracked` gives, by paths that two projects have in common."""
-    return {str(Path(path).relative_to(project.folder)): content for path, content in project.tracked().items()}
-
-
-def start(project: Project, *command: str, said: Path, **environment: str) -> subprocess.Popen[bytes]:
-    with said.open("wb") as file:
-        return subprocess.Popen(
-            command,
-            cwd=project.folder,
-            env=project.environment | environment,
-            stdout=file,
-            stderr=file,
-            start_new_session=True,
-        )
 
 
 def namespaces() -> bool:
@@ -139,7 +119,7 @@ def test_killed_again_and_again_at_any_moment(project, tmp_path, mnist_gz_folder
     said = tmp_path / "said"
     most = 8
     for attempt in range(most):
-        process = start(victim, "latentlab", "repro", said=said)
+        process = victim.start("latentlab", "repro", said=said)
         # the first kills come early, the later ones at any moment of what is left
         try:
             code = process.wait(timeout=draw.uniform(3, 40) if attempt < most - 1 else 600)
@@ -150,14 +130,14 @@ def test_killed_again_and_again_at_any_moment(project, tmp_path, mnist_gz_folder
         assert code == 0, said.read_text(encoding="utf-8")
         break
     assert attempt >= 1
-    made, wanted = below(victim), below(project)
+    made, wanted = victim.made(), project.made()
     # stages that were done side by side before a kill stand in dvc.lock in another order
     locks = [yaml.safe_load(each.pop("dvc.lock")) for each in (made, wanted)]
     assert made == wanted
     assert locks[0] == locks[1]
     assert "Data and pipelines are up to date." in victim.run("dvc", "status", "dvc.yaml")
     victim.run("latentlab", "sync")
-    assert finished(victim) == [f"{row}-fast-0" for row in sorted(ROWS)]
+    assert victim.finished() == [f"{row}-fast-0" for row in sorted(ROWS)]
     assert {run.info.status for run in victim.search("")} <= {"FINISHED", "KILLED"}
 
 
@@ -166,7 +146,7 @@ def test_a_training_that_is_killed_is_called_so(project, tmp_path):
     said = tmp_path / "said"
     shutil.rmtree(project.folder / "models/fast/mlp_8")
     with nothing_cached(project):
-        process = start(project, "latentlab", "repro", f"train@{RUN}", said=said)
+        process = project.start("latentlab", "repro", f"train@{RUN}", said=said)
         over = time.monotonic() + 120
         while not project.search("attributes.status = 'RUNNING'"):
             assert time.monotonic() < over, said.read_text(encoding="utf-8")
@@ -191,7 +171,7 @@ def test_a_long_training_that_is_killed_goes_on_and_ends_with_the_same_bits(proj
         shutil.rmtree(project.folder / "models/fast/mlp_8")
         state = project.folder / f".dvc/tmp/epochs/{RUN}.pt"
         with nothing_cached(project):
-            process = start(project, "latentlab", "repro", f"train@{RUN}", said=tmp_path / "said")
+            process = project.start("latentlab", "repro", f"train@{RUN}", said=tmp_path / "said")
             over = time.monotonic() + 120
             while not any("speed/epoch_seconds" in run.data.metrics for run in project.search(running)):
                 assert time.monotonic() < over, (tmp_path / "said").read_text(encoding="utf-8")
@@ -239,7 +219,7 @@ def test_a_download_that_is_killed(project, tmp_path, mnist_gz_folder):
     address = {"LATENTLAB_MNIST": f"http://127.0.0.1:{server.server_port}/", "no_proxy": "*"}
     try:
         with nothing_cached(project, "files"):
-            process = start(project, "latentlab", "repro", "download", said=tmp_path / "said", **address)
+            process = project.start("latentlab", "repro", "download", said=tmp_path / "said", **address)
             assert Slow.begun.wait(60), (tmp_path / "said").read_text(encoding="utf-8")
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
@@ -275,22 +255,18 @@ def test_an_object_of_the_cache(project, fault):
     assert cached.read_bytes() == content
 
 
-def finished(project: Project) -> list[str]:
-    return sorted(str(run.info.run_name) for run in project.search("attributes.status = 'FINISHED'"))
-
-
 def test_two_at_once(project, tmp_path):
-    before, runs = project.tracked(), finished(project)
+    before, runs = project.tracked(), project.finished()
     shutil.rmtree(project.folder / "models/fast")
     with nothing_cached(project):
-        processes = [start(project, "latentlab", "repro", said=tmp_path / f"said_{number}") for number in range(2)]
+        processes = [project.start("latentlab", "repro", said=tmp_path / f"said_{number}") for number in range(2)]
         codes = [process.wait(timeout=600) for process in processes]
     assert sorted(codes) == [0, 2]
     said = (tmp_path / f"said_{codes.index(2)}").read_text(encoding="utf-8")
     other = processes[codes.index(0)].pid
     assert re.search(rf"another DVC process is at work here: .*\b{other}\b", said), said
     whole(project, before)
-    assert finished(project) == runs
+    assert project.finished() == runs
 
 
 def test_a_loss_that_explodes_fails_its_row_only(project):
@@ -353,60 +329,3 @@ def test_a_database_that_is_cut_is_named(project):
     connection = sqlite3.connect(database)
     assert connection.execute("PRAGMA quick_check").fetchone()[0] == "ok"
     connection.close()
-
-
-def test_ten_workers_on_one_study(project):
-    content = project.params()
-    project.write_params(content | {"study": content["study"] | {"num_trials": 12, "name": "ten"}})
-    try:
-        output = project.run("latentlab", "study", "run", "--workers", "10")
-        assert "Traceback" not in output, output
-        rows = list(csv.DictReader((project.folder / "results/study/trials.csv").open(encoding="utf-8")))
-        trained = [row for row in rows if row["epochs"] not in ("", "0")]
-        assert len(trained) == 12
-        assert len({(row["family"], row["architecture"], row["training"]) for row in trained}) == 12
-        assert {row["state"] for row in trained} <= {"finished", "stopped"}
-    finally:
-        project.write_params(content)
-        project.run("git", "checkout", "--quiet", ".")
-
-
-PROXY = """
-import sys
-import optuna
-storage = optuna.storages.RDBStorage(f"sqlite:///{sys.argv[1]}")
-optuna.storages.run_grpc_proxy_server(storage, host="127.0.0.1", port=int(sys.argv[2]))
-"""
-
-
-def test_the_server_of_a_study_is_killed(project, tmp_path):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    serve = [sys.executable, "-W", "ignore", "-c", PROXY, str(tmp_path / "study.db"), str(port)]
-    study = ["latentlab", "study", "run", "--workers", "1", "--storage", f"grpc://127.0.0.1:{port}"]
-    content, said = project.params(), tmp_path / "said"
-    project.write_params(content | {"study": content["study"] | {"num_trials": 6, "name": "remote"}})
-    server = start(project, *serve, said=tmp_path / "server")
-    try:
-        process = start(project, *study, said=said)
-        over = time.monotonic() + 300
-        while not re.search(r"\b[1-4] finished", said.read_text(encoding="utf-8")):
-            assert time.monotonic() < over, said.read_text(encoding="utf-8")
-            assert process.poll() is None, said.read_text(encoding="utf-8")
-            time.sleep(0.1)
-        server.kill()
-        server.wait()
-        assert process.wait(timeout=300) == 2, said.read_text(encoding="utf-8")
-        output = said.read_text(encoding="utf-8")
-        assert re.search(rf"^error: study.storage: grpc://127.0.0.1:{port} does not answer any more", output, re.MULTILINE)
-        assert "Traceback" not in output
-        server = start(project, *serve, said=tmp_path / "server")
-        project.run(*study)
-        rows = list(csv.DictReader((project.folder / "results/study/trials.csv").open(encoding="utf-8")))
-        assert len([row for row in rows if row["state"] == "finished" or row["reason"] == "halving"]) == 6
-    finally:
-        server.kill()
-        server.wait()
-        project.write_params(content)
-        project.run("git", "checkout", "--quiet", ".")

@@ -481,7 +481,7 @@ worker.work(study, dataclasses.replace(task, track=track), 6, Path({str(tmp_path
     assert process.stdout is not None
     assert process.stdout.readline() == "epoch\n"
     (running,) = study.get_trials(states=(TrialState.RUNNING,))
-    assert trials.retry_lost(study, 1e9) == []  # it lives
+    assert trials.Watch(1e9).retry_lost(study) == []  # it lives
     process.send_signal(signal.SIGKILL)
     process.wait()
     process.stdout.close()
@@ -494,26 +494,48 @@ worker.work(study, dataclasses.replace(task, track=track), 6, Path({str(tmp_path
     assert outcomes(study) == outcomes(expected)
 
 
-def test_a_silent_trial_of_another_machine_is_taken_for_lost_after_a_while():
-    study = new_study()
-    for beat in (time.time(), time.time() - 1000):
-        trial = study.ask()
-        trial.set_user_attr("process", {"process.host": "elsewhere", "process.pid": "1", "process.started": "0"})
-        trial.set_user_attr("beat", beat)
-    here = study.ask()
+def test_a_trial_of_another_machine_that_falls_silent_is_taken_for_lost():
+    study, watch = new_study(), trials.Watch(0.3)
+    elsewhere = {"process.host": "elsewhere", "process.pid": "1", "process.started": "0"}
+    talking, silent, here = (study.ask() for _ in range(3))
+    for trial in (talking, silent):
+        trial.set_user_attr("process", elsewhere)
     here.set_user_attr("process", process_tags())
-    here.set_user_attr("beat", 0.0)
     study.ask()  # its worker is just about to say who it is
-    assert trials.retry_lost(study, 900) == [1]
+    began = time.monotonic()
+    errors, lost = [], []
+    while not lost:
+        talking.set_user_attr("errors", errors := [*errors, 0.1])
+        lost = watch.retry_lost(study)
+        time.sleep(0.01)
+    assert time.monotonic() - began >= 0.3
+    assert lost == [1, 3]
     assert [trial.state for trial in study.trials] == [
-        TrialState.RUNNING, TrialState.FAIL, TrialState.RUNNING, TrialState.RUNNING, TrialState.WAITING,
+        TrialState.RUNNING, TrialState.FAIL, TrialState.RUNNING, TrialState.FAIL, TrialState.WAITING, TrialState.WAITING,
     ]  # fmt: skip
-    for _ in range(trials.MAX_RETRIES):  # it takes every worker down
+    assert trials.Watch(0.3).retry_lost(study) == []  # who begins to watch has heard nobody fall silent
+
+
+def test_a_trial_that_takes_every_worker_down_is_given_up():
+    study, watch = new_study(), trials.Watch(0)
+    for number in range(trials.MAX_RETRIES + 1):
         again = study.ask()
-        for key, value in {"process": {"process.host": "elsewhere"}, "beat": 0.0, "configuration": "x"}.items():
-            again.set_user_attr(key, value)
-        assert trials.retry_lost(study, 900) == [again.number]
+        again.set_user_attr("process", {"process.host": "elsewhere"})
+        again.set_user_attr("configuration", "x")
+        assert watch.retry_lost(study) == []
+        assert watch.retry_lost(study) == [number]
     assert not study.get_trials(states=(TrialState.WAITING,))
+
+
+def test_a_worker_waits_for_the_last_trial_of_another_machine_and_takes_it_over(tmp_path):
+    project = project_with(num_trials=4, stale_after_seconds=0.5)
+    study = new_study()
+    elsewhere = study.ask()
+    elsewhere.set_user_attr("process", {"process.host": "elsewhere", "process.pid": "1", "process.started": "0"})
+    run_trials(project, study, tmp_path)
+    counts = trials.counts(study.trials)
+    assert study.trials[elsewhere.number].state == TrialState.FAIL
+    assert (counts.trained, counts.retried, counts.running, counts.waiting) == (4, 1, 0, 0)
 
 
 # what is left

@@ -1,6 +1,5 @@
 """One trial: draw a row, look at its size, train it, stop it early if others are better."""
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -56,7 +55,7 @@ def run(study: optuna.Study, trial: optuna.Trial, task: Task) -> None:
     """
     settings = task.project.study
     try:
-        _say_who(trial)
+        trial.set_user_attr("process", process_tags())  # at once: another worker may look at any moment
         candidate = _candidate(trial, task.project)
         sizes = _checked_sizes(trial, candidate, task.project) if candidate else None
         if candidate is None or sizes is None:
@@ -71,7 +70,6 @@ def run(study: optuna.Study, trial: optuna.Trial, task: Task) -> None:
             for error in _errors(candidate, task, live):
                 errors.append(error)
                 trial.set_user_attr("errors", errors)
-                trial.set_user_attr("beat", time.time())
                 if not _goes_on(study, trial, errors, candidate, sizes, task.project):
                     trial.set_user_attr("reason", Reason.HALVING)
                     break
@@ -92,11 +90,6 @@ def run(study: optuna.Study, trial: optuna.Trial, task: Task) -> None:
         if not isinstance(error, Exception):
             trials.try_again(study, study.get_trials(deepcopy=False)[trial.number], most=None)
         raise
-
-
-def _say_who(trial: optuna.Trial) -> None:
-    trial.set_user_attr("process", process_tags())  # at once: another worker may look at any moment
-    trial.set_user_attr("beat", time.time())
 
 
 def _candidate(trial: optuna.Trial, project: Params) -> Candidate | None:

@@ -52,7 +52,7 @@ def run(num_workers: int | None, storage_url: str | None, num_trials: int | None
     layout.STUDY_LOCK.parent.mkdir(exist_ok=True)
     with FileLock(layout.STUDY_LOCK):  # two that make the tables of one database at the same time break it
         study = open_study(project, url, digest)
-    trials.retry_lost(study, settings.stale_after_seconds)
+    trials.Watch(settings.stale_after_seconds).retry_lost(study)
     place = without_passwords(url)
     description = f"The trade-off study `{settings.name}` in `{place}`: {num_trials} trials of sampler {settings.sampler}."
     parent = studies.open_parent(project, _definition(project, digest), description)
@@ -214,6 +214,7 @@ def _watch(study: optuna.Study, project: Params, workers: list["subprocess.Popen
     """Shows how far the study is, until the last worker has ended."""
     settings = project.study
     on_front: set[int] = set()
+    awaited: set[int] = set()
     before = trials.counts(study.get_trials(deepcopy=False))
     with tqdm(
         total=num_trials,
@@ -231,6 +232,16 @@ def _watch(study: optuna.Study, project: Params, workers: list["subprocess.Popen
                     on_front.add(trial.number)
                     volume = trials.dominated_volume(found, settings)
                     bar.write(f"on the front: {_line(trial, project)} (hypervolume {volume:.4f})", file=sys.stderr)
+            if counts.trained >= num_trials:
+                for trial in filter(trials.runs_elsewhere, found):
+                    host = trial.user_attrs.get("process", {}).get("process.host")
+                    if host and trial.number not in awaited:
+                        awaited.add(trial.number)
+                        bar.write(
+                            f"waiting for trial {trial.number} on {host}: it is tried again here if it says nothing for "
+                            f"{settings.stale_after_seconds:.0f} s (Ctrl-C does not wait)",
+                            file=sys.stderr,
+                        )
             bar.set_postfix_str(str(counts), refresh=False)
             bar.update(counts.trained - counts.running - bar.n)
             if not running:

@@ -7,7 +7,7 @@ A trial's user attributes, all made here or in `latentlab.study.objective`:
 - "errors": its validation error after each epoch
 - "reason": why it ended before its last epoch, one of `Reason`; a failed one without was lost, and is tried again
 - "same_as": number of the equal trial before it
-- "process", "beat": whose it is, as `processes.process_tags` says it, and when that process last said so
+- "process": whose it is, as `processes.process_tags` says it
 """
 
 import copy
@@ -149,28 +149,50 @@ def twin(trials: Iterable[FrozenTrial], number: int, configuration: str) -> Froz
     return None
 
 
-def retry_lost(study: optuna.Study, stale_after_seconds: float) -> list[int]:
-    """Trials whose worker is gone end as failed, and wait to be tried again; so does one that has been silent for too long.
+class Watch:
+    """Finds trials whose worker is gone.
 
-    Returns:
-        Their numbers.
+    A worker of this machine can be looked up. That of another one, or one that has not said yet who it is, is gone when its
+    trial has said nothing for `stale_after_seconds` while this object watched it. The time of day plays no part: machines
+    differ in it, and somebody may set it.
     """
-    lost = []
-    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-        attributes = trial.user_attrs
-        started = trial.datetime_start.timestamp() if trial.datetime_start else 0.0
-        gone = time.time() - attributes.get("beat", started) > stale_after_seconds
-        worker = attributes.get("process", {})
-        if worker.get("process.host") == socket.gethostname():
-            gone = not is_alive(worker)
-        if gone:
-            try:
-                study.tell(trial.number, state=TrialState.FAIL)
-            except (UpdateFinishedTrialError, ValueError):  # it has ended meanwhile, or somebody else was faster
-                continue
-            try_again(study, trial, MAX_RETRIES)
-            lost.append(trial.number)
-    return lost
+
+    def __init__(self, stale_after_seconds: float) -> None:
+        self.stale_after_seconds = stale_after_seconds
+        self.heard: dict[int, tuple[tuple[int, int], float]] = {}  # of a trial: what it had said, and when that was new
+
+    def retry_lost(self, study: optuna.Study) -> list[int]:
+        """Trials whose worker is gone end as failed, and wait to be tried again.
+
+        Returns:
+            Their numbers.
+        """
+        lost = []
+        for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+            gone = self._is_silent(trial) if runs_elsewhere(trial) else not is_alive(trial.user_attrs["process"])
+            if gone:
+                try:
+                    study.tell(trial.number, state=TrialState.FAIL)
+                except (UpdateFinishedTrialError, ValueError):  # it has ended meanwhile, or somebody else was faster
+                    continue
+                try_again(study, trial, MAX_RETRIES)
+                lost.append(trial.number)
+        return lost
+
+    def _is_silent(self, trial: FrozenTrial) -> bool:
+        said = len(trial.user_attrs), len(trial.user_attrs.get("errors", ()))
+        now = time.monotonic()
+        before, since = self.heard.get(trial.number, (None, now))
+        if said != before:
+            self.heard[trial.number] = said, now
+            return False
+        return now - since >= self.stale_after_seconds
+
+
+def runs_elsewhere(trial: FrozenTrial) -> bool:
+    """Whether a trial runs on another machine, or has not said yet where."""
+    host = trial.user_attrs.get("process", {}).get("process.host")
+    return trial.state == TrialState.RUNNING and host != socket.gethostname()
 
 
 def try_again(study: optuna.Study, trial: FrozenTrial, most: int | None) -> None:

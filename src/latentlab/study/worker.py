@@ -3,6 +3,7 @@
 import hashlib
 import os
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from latentlab.tracking.studies import tracker
 STORAGE = "LATENTLAB_STORAGE"
 # trials that are not trained cost next to nothing; but if nearly all are such, the bounds leave hardly anything
 MOST_ASKED_PER_TRAINED = 50
+SECONDS_BETWEEN_LOOKS = 1.0
 
 
 class ExhaustedError(UserError):
@@ -48,7 +50,7 @@ def main(num_trials: str, parent_run: str) -> None:
 def work(
     study: optuna.Study, task: objective.Task, num_trials: int, lock: Path, goes_on: Callable[[], bool] = lambda: True
 ) -> None:
-    """Asks for trials and runs them until `num_trials` are trained or under way.
+    """Asks for trials and runs them until `num_trials` are trained, or under way on this machine.
 
     Args:
         study: The study.
@@ -61,21 +63,27 @@ def work(
         ExhaustedError: Far more trials had to be turned down than were trained.
     """
     settings = task.project.study
+    watch = trials.Watch(settings.stale_after_seconds)
     while goes_on():
         with FileLock(lock):
-            trials.retry_lost(study, settings.stale_after_seconds)
+            watch.retry_lost(study)
             asked = study.get_trials(deepcopy=False)
             counts = trials.counts(asked)
-            if counts.trained >= num_trials:
+            enough = counts.trained >= num_trials
+            if enough and not any(map(trials.runs_elsewhere, asked)):
                 return
-            if counts.untrained > MOST_ASKED_PER_TRAINED * (counts.trained + 1):
+            if not enough and counts.untrained > MOST_ASKED_PER_TRAINED * (counts.trained + 1):
                 raise ExhaustedError(
                     f"study {settings.name!r}: {counts.untrained} trials were above a bound, did not fit or were there "
                     f"before, {counts.trained} were trained: widen study.space or study.bounds in params.yaml"
                 )
-            study.sampler = sampler(settings, num_before(asked))
-            trial = study.ask()
-        objective.run(study, trial, task)
+            if not enough:
+                study.sampler = sampler(settings, num_before(asked))
+                trial = study.ask()
+        if enough:  # a worker of another machine may still be lost, and then its trial is one for this one
+            time.sleep(SECONDS_BETWEEN_LOOKS)
+        else:
+            objective.run(study, trial, task)
 
 
 def sampler(settings: StudySettings, number: int) -> BaseSampler:
