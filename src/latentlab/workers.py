@@ -18,6 +18,8 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -194,23 +196,35 @@ def reason(code: int, output: str) -> str:
     return said[-1] if said else f"exit code {code}" + (f": {lines[-1]}" if lines else "")
 
 
-def check_backend(name: str) -> None:
-    """Makes a backend known to joblib.
+@contextmanager
+def backend_ready(name: str) -> Iterator[None]:
+    """Makes a backend known to joblib, starts it where it has to be started, and stops it in the end.
+
+    Ray is that of RAY_ADDRESS, Dask's scheduler that of DASK_SCHEDULER_ADDRESS; without these they start here.
 
     Raises:
-        UserError: joblib does not know it, or it is not installed.
+        UserError: joblib does not know it, it is not installed, or there is nothing at its address.
     """
     import joblib
 
-    try:
-        if name == "ray":  # Dask registers itself
-            from ray.util.joblib import register_ray
+    with ExitStack() as stack:
+        try:
+            if name == "ray":  # joblib would start it in several threads at the same time
+                import ray
+                from ray.util.joblib import register_ray
 
-            register_ray()
-        with joblib.parallel_config(backend=name):
-            pass
-    except (ImportError, ValueError) as error:
-        raise UserError(f"--backend {name}: {' '.join(str(error).split())}") from error
+                register_ray()
+                ray.init()
+                stack.callback(ray.shutdown)
+            elif name == "dask":
+                from distributed import Client
+
+                stack.enter_context(Client())
+            with joblib.parallel_config(backend=name):
+                pass
+        except (ImportError, ValueError, OSError) as error:
+            raise UserError(f"--backend {name}: {' '.join(str(error).split())}") from error
+        yield
 
 
 def _start(job: Job, call: list[str]) -> subprocess.Popen[bytes]:
