@@ -23,7 +23,7 @@ from latentlab import models, params
 from latentlab.params import Params, ParamsError
 from latentlab.params.study import Halving, Knee, LeastCompute, LowestError, Smallest
 from latentlab.processes import process_tags
-from latentlab.study import halving, objective, outcome, search, space, trials, worker
+from latentlab.study import halving, objective, outcome, pictures, search, space, trials, worker
 from latentlab.study.front import hypervolume, knee, non_domination_ranks, winner
 from latentlab.study.storage import StorageError, errors_of_storage, open_storage
 from latentlab.study.trials import Reason
@@ -650,3 +650,17 @@ def test_known_rows_wait_first_and_once(tmp_path):
     waiting = [trial.user_attrs["known_row"] for trial in study.trials]
     assert waiting == STUDY.study.known_rows
     assert (tmp_path / "study.log").exists()
+
+
+def test_what_matters_equally_stands_in_the_order_of_its_name():
+    study = new_study()
+    names = ["zeta", "alpha", "mu"]
+    distributions = {name: optuna.distributions.FloatDistribution(0, 1) for name in names}
+    distributions["family"] = optuna.distributions.CategoricalDistribution(["mlp"])
+    for number in range(pictures.FEWEST_FOR_IMPORTANCES):
+        share = number / pictures.FEWEST_FOR_IMPORTANCES
+        drawn = dict.fromkeys(names, share) | {"family": "mlp"}
+        study.add_trial(optuna.trial.create_trial(params=drawn, distributions=distributions, values=[share, 1.0, 1.0]))
+    found = pictures.importances(study)["mlp"]
+    assert len(set(found.values())) == 1
+    assert list(found) == sorted(names)

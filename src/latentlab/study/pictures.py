@@ -91,6 +91,8 @@ def importances(study: optuna.Study) -> dict[str, dict[str, float]]:
                         for each in chosen
                     ]
                 )
-                shares[family] = optuna.importance.get_param_importances(part)
-            shares[family].pop("family", None)
+                unsorted = optuna.importance.get_param_importances(part)
+            unsorted.pop("family", None)
+            # Optuna leaves the order of equal ones to chance
+            shares[family] = dict(sorted(unsorted.items(), key=lambda each: (-each[1], each[0])))
     return shares
