@@ -144,3 +144,11 @@ def make(folder: Path, mnist: Path) -> Project:
     project.run("git", "init", "--quiet")
     project.commit()
     return project
+
+
+def make_whole(folder: Path, mnist: Path) -> Project:
+    """What `make` gives, with everything run and committed."""
+    project = make(folder, mnist)
+    project.repro()
+    project.commit()
+    return project

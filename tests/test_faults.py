@@ -21,7 +21,7 @@ import mlflow
 import pytest
 import yaml
 
-from small import ROWS, Project, make
+from small import ROWS, Project, make, make_whole
 
 pytestmark = [pytest.mark.faults, pytest.mark.filterwarnings("ignore")]
 
@@ -30,10 +30,7 @@ RUN = "mlp_8-fast-0"
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory, mnist_gz_folder: Path) -> Project:
-    project = make(tmp_path_factory.mktemp("eine Übung 試し") / "project", mnist_gz_folder)
-    project.repro()
-    project.commit()
-    return project
+    return make_whole(tmp_path_factory.mktemp("eine Übung 試し") / "project", mnist_gz_folder)
 
 
 def whole(project: Project, before: dict[str, bytes]) -> None:

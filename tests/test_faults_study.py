@@ -24,17 +24,14 @@ import optuna
 import pytest
 import yaml
 
-from small import Project, make
+from small import Project, make, make_whole
 
 pytestmark = [pytest.mark.faults, pytest.mark.filterwarnings("ignore")]
 
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory, mnist_gz_folder: Path) -> Project:
-    project = make(tmp_path_factory.mktemp("eine Übung 試し") / "project", mnist_gz_folder)
-    project.repro()
-    project.commit()
-    return project
+    return make_whole(tmp_path_factory.mktemp("eine Übung 試し") / "project", mnist_gz_folder)
 
 
 def copy_of(project: Project, folder: Path) -> Project:

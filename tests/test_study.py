@@ -504,9 +504,9 @@ def test_a_trial_of_another_machine_that_falls_silent_is_taken_for_lost():
     study.ask()  # its worker is just about to say who it is
     began = time.monotonic()
     errors, lost = [], []
-    while not lost:
+    while len(lost) < 2:  # two that fall silent at the same time may be found by two looks
         talking.set_user_attr("errors", errors := [*errors, 0.1])
-        lost = watch.retry_lost(study)
+        lost += watch.retry_lost(study)
         time.sleep(0.01)
     assert time.monotonic() - began >= 0.3
     assert lost == [1, 3]
