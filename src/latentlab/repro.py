@@ -61,12 +61,7 @@ def reproduce(targets: Sequence[str], num_jobs: int | None, backend: str) -> int
     num_cores = joblib.cpu_count()
     num_jobs = num_jobs or num_cores
     try:
-        with (
-            workers.backend_ready(backend),
-            set_loggers_level(logging.ERROR),
-            parameters_read_once(),
-            Repo() as repo,
-        ):
+        with workers.backend_ready(backend), set_loggers_level(logging.ERROR), parameters_read_once(), Repo() as repo:
             if other := holder(repo, locked=False):
                 raise UserError(f"another DVC process is at work here: {other}")
             with lock_repo(repo), repo.scm_context(quiet=True), TemporaryDirectory(dir=repo.tmp_dir) as scratch:
