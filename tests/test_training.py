@@ -5,13 +5,15 @@ import math
 import platform
 import subprocess
 import sys
+from collections.abc import Callable
 
 import pytest
 import torch
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from conftest import STUDY
-from latentlab import checkpoint, data, devices, models, params, training
+from latentlab import checkpoint, data, devices, models, params, steps, training
 
 
 class Counter:
@@ -116,6 +118,87 @@ def test_a_training_that_goes_on_after_an_interruption_is_the_same_to_the_bit(na
         assert {key: one[key] for key in one if key not in live} == {key: other[key] for key in other if key not in live}
     for one, other in zip(model.state_dict().values(), wanted.state_dict().values(), strict=True):
         assert torch.equal(one, other)
+
+
+class NoWaiting(TorchDispatchMode):
+    """Nothing within may ask for the value of a tensor: on a GPU Python would wait for it, and a graph cannot."""
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        aten = torch.ops.aten
+        assert func not in (aten._local_scalar_dense.default, aten.nonzero.default, aten.is_nonzero.default), func
+        return func(*args, **(kwargs or {}))
+
+
+def imitated(work: Callable[[], None], _noise: torch.Generator) -> Callable[[], None]:
+    """What a GPU replays, as far as there is anything to see without one: the work is done again at each call."""
+
+    def replay() -> None:
+        with NoWaiting():
+            work()
+
+    return replay
+
+
+def test_the_imitation_notices_a_step_that_waits():
+    with pytest.raises(AssertionError, match="_local_scalar_dense"), NoWaiting():
+        float(torch.ones(3).sum())
+
+
+@pytest.mark.parametrize("name", ["cae_batch_norm", "cae_baseline_denoise", "vae_2", "mlp_8", "superres_64", "conv_bn_64"])
+@pytest.mark.parametrize("recipe", ["fast", "published"])
+def test_recorded_steps_train_as_those_that_python_calls(name, recipe, tmp_path):
+    how = STUDY.training_of(name, recipe).model_copy(update={"epochs": 3, "batch_size": 16})
+    if how.schedule.name == "plateau":
+        how = how.model_copy(update={"schedule": how.schedule.model_copy(update={"patience": 0, "threshold": 0.5})})
+    row = STUDY.row(name)
+    pairs = [(data.degrade(part, row.input_size), part) for part in (images(120), images(20, 1))]
+    results = []  # an orthogonalised update makes much of the last bit of a small gradient, so they are not the same bits
+    for record, interrupted in ((None, False), (imitated, False), (imitated, True)):
+        if interrupted:
+            kept = checkpoint.EpochFile(tmp_path / "state.pt", "a training")
+            left = training.fit(
+                models.build(row, 0), *pairs, how, row.input_noise, 0, torch.float32, Counter(), kept, record
+            )
+            next(left)
+        else:
+            kept = None
+        model = models.build(row, 0)
+        fit = training.fit(model, *pairs, how, row.input_noise, 0, torch.float32, Counter(), kept, record)
+        results.append(list(fit))
+    wanted, *others = results
+    for records in others:
+        for one, each in zip(wanted, records, strict=True):
+            for key in one:
+                if key not in ("epoch_seconds", "images_per_second"):
+                    assert each[key] == pytest.approx(one[key], rel=1e-3), key
+
+
+def test_a_step_is_recorded_once_and_only_full_batches_are_replayed():
+    row, how = STUDY.row("mlp_8"), STUDY.training_of("mlp_8", "fast").model_copy(update={"epochs": 2, "batch_size": 16})
+    x, replayed, recorded = images(16 * 5 + 3), [], []
+
+    def record(work: Callable[[], None], _noise: torch.Generator) -> Callable[[], None]:
+        recorded.append(work)
+        return lambda: (replayed.append(1), work())[1]
+
+    list(training.fit(models.build(row, 0), (x, x), (x, x), how, None, 0, torch.float32, Counter(), None, record))
+    assert len(recorded) == 1
+    assert len(replayed) == 2 * 5 - steps.NUM_UNRECORDED
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+@pytest.mark.parametrize("name", ["cae_batch_norm", "cae_baseline_denoise", "vae_2", "mlp_8"])
+def test_a_cuda_graph_trains_as_the_cpu_does(name):
+    how = STUDY.training_of(name, "fast").model_copy(update={"epochs": 2, "batch_size": 16})
+    row = STUDY.row(name)
+    x, y = images(120), images(20, 1)
+    finals = []
+    for device in ("cpu", "cuda"):
+        pairs = ((x.to(device), x.to(device)), (y.to(device), y.to(device)))
+        model = models.build(row, 0).to(device)
+        *_, last = training.fit(model, *pairs, how, row.input_noise, 0, torch.float32, Counter())
+        finals.append(last["validation_mse"])
+    assert finals[1] == pytest.approx(finals[0], rel=0.05)
 
 
 def test_the_state_of_another_training_or_a_damaged_one_is_not_used(tmp_path, capsys):

@@ -1,6 +1,7 @@
 """Optimisers of the recipes."""
 
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -74,17 +75,29 @@ class Muon(torch.optim.Optimizer):
                 nesterov = parameter.grad.lerp(momentum, group["momentum"])
                 update = orthogonalise(nesterov.flatten(1), group["num_steps"], group["dtype"])
                 scale = max(1, update.shape[0] / update.shape[1]) ** 0.5
-                parameter.add_(update.view_as(parameter), alpha=-group["lr"] * scale)
+                if isinstance(group["lr"], Tensor):
+                    parameter.sub_(update.view_as(parameter) * (group["lr"] * scale))
+                else:
+                    parameter.add_(update.view_as(parameter), alpha=-group["lr"] * scale)
 
 
-def optimizers(model: nn.Module, settings: params.Adam | params.Muon, dtype: torch.dtype) -> list[torch.optim.Optimizer]:
+def optimizers(
+    model: nn.Module, settings: params.Adam | params.Muon, dtype: torch.dtype, *, tensor_lr: bool = False
+) -> list[torch.optim.Optimizer]:
     """The optimisers that together update all of a model's parameters, each group with its `initial_lr`.
 
-    The parameters and what the optimisers keep of them are float32; `dtype` is that of passing computations.
+    Args:
+        model: The parameters and what the optimisers keep of them are float32.
+        settings: Of the optimiser.
+        dtype: Of passing computations.
+        tensor_lr: Whether learning rates are tensors on the model's device, which steps that are recorded need.
     """
+    device = next(model.parameters()).device
+    # torch allows only steps on a GPU to be recorded
+    common: dict[str, Any] = {"fused": True, "capturable": tensor_lr and device.type == "cuda"}
     if isinstance(settings, params.Adam):
         made: list[torch.optim.Optimizer] = [
-            torch.optim.Adam(model.parameters(), lr=settings.lr, weight_decay=settings.weight_decay, fused=True)
+            torch.optim.Adam(model.parameters(), lr=settings.lr, weight_decay=settings.weight_decay, **common)
         ]
     else:
         matrices = [parameter for parameter in model.parameters() if parameter.ndim >= 2]
@@ -97,9 +110,20 @@ def optimizers(model: nn.Module, settings: params.Adam | params.Muon, dtype: tor
                 num_steps=settings.newton_schulz_steps,
                 dtype=dtype,
             ),
-            torch.optim.AdamW(vectors, lr=settings.adamw_lr, weight_decay=0.0, fused=True),
+            torch.optim.AdamW(vectors, lr=settings.adamw_lr, weight_decay=0.0, **common),
         ]
     for optimizer in made:
         for group in optimizer.param_groups:
             group["initial_lr"] = group["lr"]
+            if tensor_lr:
+                group["lr"] = torch.tensor(group["lr"])
+    place_learning_rates(made, device)
     return made
+
+
+def place_learning_rates(optimisers: Iterable[torch.optim.Optimizer], device: torch.device) -> None:
+    """Puts learning rates that are tensors on a device."""
+    for optimiser in optimisers:
+        for group in optimiser.param_groups:
+            if isinstance(group["lr"], Tensor):
+                group["lr"] = group["lr"].to(device)

@@ -8,11 +8,10 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from latentlab import params
-from latentlab.data import add_noise
+from latentlab import params, steps
 from latentlab.errors import UserError
 from latentlab.models.base import Autoencoder
-from latentlab.optim import optimizers
+from latentlab.optim import optimizers, place_learning_rates
 
 EVALUATION_BATCH_SIZE = 1000
 
@@ -44,6 +43,7 @@ def fit(
     precision: torch.dtype,
     progress: Progress,
     keeper: Keeper | None = None,
+    record_step: steps.Recorder | None = None,
 ) -> Iterator[dict[str, float]]:
     """Trains a model in place, and yields one record per epoch.
 
@@ -61,6 +61,7 @@ def fit(
         progress: Told after each batch how many images it had.
         keeper: Given the state after each epoch. If it has one already, the training goes on from there, and ends with the
             same bits as one that was never interrupted; None keeps nothing.
+        record_step: How a step is recorded, to be replayed; None is `steps.cuda_graph` on a GPU, and elsewhere not at all.
 
     Yields:
         "epoch" from 1; "train_loss", the mean over the epoch's batches as they came; "validation_loss" after the epoch;
@@ -75,7 +76,11 @@ def fit(
     num_images = len(inputs)
     order = torch.Generator().manual_seed(seed)
     noise = torch.Generator(inputs.device).manual_seed(seed)
-    optimisers = optimizers(model, training.optimizer, precision)
+    if record_step is None and inputs.is_cuda:
+        record_step = steps.cuda_graph
+    optimisers = optimizers(model, training.optimizer, precision, tensor_lr=record_step is not None)
+    plain = steps.PlainStep(model, optimisers, inputs, targets, input_noise, noise, precision)
+    step = steps.make(plain, training.batch_size, record_step)
     num_batches = math.ceil(num_images / training.batch_size)
     plateaus = _plateaus(optimisers, training.schedule)
     stateful: list[Any] = [model, *optimisers, *(plateau for plateau, _ in plateaus)]
@@ -83,6 +88,7 @@ def fit(
     if keeper and (kept := keeper.load()):
         for each, state in zip(stateful, kept["states"], strict=True):
             each.load_state_dict(state)
+        place_learning_rates(optimisers, inputs.device)
         order.set_state(kept["order"])
         noise.set_state(kept["noise"])
         records = kept["records"]
@@ -97,38 +103,26 @@ def fit(
         permutation = torch.randperm(num_images, generator=order).to(inputs.device)
         for batch, indices in enumerate(permutation.split(training.batch_size)):
             if isinstance(training.schedule, params.Cosine):
-                step = (epoch - 1) * num_batches + batch
-                factor = cosine_factor(step, training.epochs * num_batches, training.schedule.warmup_fraction)
+                num_done = (epoch - 1) * num_batches + batch
+                factor = cosine_factor(num_done, training.epochs * num_batches, training.schedule.warmup_fraction)
                 _scale_learning_rates(optimisers, factor)
-            x = inputs[indices]
-            target = x if targets is inputs else targets[indices]
-            if input_noise:
-                least, largest = input_noise
-                sigma = torch.rand((len(x), 1, 1, 1), generator=noise, device=x.device) * (largest - least) + least
-                x = add_noise(x, sigma, noise)
-            with torch.autocast(x.device.type, precision, enabled=precision != torch.float32):
-                losses = model.loss(x, target, noise)
-            for optimiser in optimisers:
-                optimiser.zero_grad(set_to_none=True)
-            losses["loss"].backward()
-            step_losses.append(losses["loss"].detach())
-            for optimiser in optimisers:
-                optimiser.step()
+            losses = step(indices)
+            step_losses.append(losses["loss"].clone())
             for name, value in losses.items():
-                weighted = value.detach() * len(indices)
+                weighted = value * len(indices)
                 sums[name] = sums[name] + weighted if name in sums else weighted
             progress.update(len(indices))
         record = {"epoch": float(epoch)} | _prefixed("train", {name: float(s) / num_images for name, s in sums.items()})
         seconds = time.perf_counter() - started
         if not math.isfinite(record["train_loss"]):
-            step, loss = next(
-                (step, loss) for step, loss in enumerate(map(float, step_losses), 1) if not math.isfinite(loss)
+            number, loss = next(
+                (number, loss) for number, loss in enumerate(map(float, step_losses), 1) if not math.isfinite(loss)
             )
-            raise TrainingError(f"the training loss is {loss} in epoch {epoch}, step {step}: lower the learning rate")
+            raise TrainingError(f"the training loss is {loss} in epoch {epoch}, step {number}: lower the learning rate")
         # what the model has learnt, on images that it has not seen
         record |= _prefixed("validation", validate(model, *validation, seed))
         record |= {
-            "lr": optimisers[0].param_groups[0]["lr"],
+            "lr": float(optimisers[0].param_groups[0]["lr"]),
             "epoch_seconds": seconds,
             "images_per_second": num_images / seconds,
         }
@@ -162,7 +156,11 @@ def cosine_factor(step: int, num_steps: int, warmup_fraction: float) -> float:
 def _scale_learning_rates(optimisers: list[torch.optim.Optimizer], factor: float) -> None:
     for optimiser in optimisers:
         for group in optimiser.param_groups:
-            group["lr"] = group["initial_lr"] * factor
+            rate = group["initial_lr"] * factor
+            if isinstance(group["lr"], Tensor):
+                group["lr"].fill_(rate)
+            else:
+                group["lr"] = rate
 
 
 def _prefixed(prefix: str, losses: dict[str, float]) -> dict[str, float]:
