@@ -18,13 +18,12 @@ from torch import Tensor, nn
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.data import DataLoader
-from torch.utils.flop_counter import FlopCounterMode
 from tqdm import tqdm
 
 from benchmarks import reference
 from latentlab import data, devices, layout, memory, models, params, training
 from latentlab.errors import UserError
-from latentlab.evaluation.complexity import num_macs
+from latentlab.evaluation.complexity import flop_counter, num_macs
 from latentlab.stages.train import noisy
 
 Records = list[dict[str, float]]
@@ -103,7 +102,7 @@ def _training(
 
 # names of torch's operators
 KINDS = {
-    "products": {"convolution", "convolution_backward", "addmm", "mm", "bmm"},
+    "products": {"convolution", "convolution_backward", "addmm", "mm", "bmm", "_linear_pointwise"},
     "norms": {"native_batch_norm", "native_batch_norm_backward", "cudnn_batch_norm", "cudnn_batch_norm_backward"},
     "optimiser": set[str](),
     "others": set[str](),
@@ -239,7 +238,7 @@ def first_layer_macs(model: models.Autoencoder, image: Tensor) -> int:
     """Multiply-accumulate operations of the encoder's first layer, for one image."""
     first = next(each for each in model.encoder.modules() if isinstance(each, nn.Conv2d | nn.Linear))
     x = image.flatten(1) if isinstance(first, nn.Linear) else image
-    with FlopCounterMode(display=False) as counter:
+    with flop_counter() as counter:
         first(x)
     return int(counter.get_total_flops() // 2)
 

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import torch
 from torch.utils.data import DataLoader
-from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks import command, growth, machine, page, quality, reference, settings, summary, worker, workspace
 from conftest import ROOT, STUDY
@@ -17,6 +16,7 @@ from latentlab import data, layout, models, params, processor
 from latentlab.cli import main
 from latentlab.download import FILES
 from latentlab.errors import UserError
+from latentlab.evaluation.complexity import flop_counter
 
 ROWS = [*settings.ROWS, "conv_ae", "compress_nearest", "cae_batch_norm", "cae_depth_4", "cae_leaky_02", "mlp_2"]
 MACHINE = {
@@ -108,7 +108,7 @@ def test_the_flop_of_an_image_are_those_of_a_step(name):
     model, x = models.build(row, 0), torch.rand(1, 1, 28, 28)
     if row.family == "conv_bn_ae":
         model.eval()  # one image has no variance
-    with FlopCounterMode(display=False) as counter:
+    with flop_counter() as counter:
         model.loss(x, x, torch.Generator())["loss"].backward()
     # num_macs has no head for the log-variance
     assert worker.flop_per_image(name)["flop"] == pytest.approx(counter.get_total_flops(), rel=1e-4)

@@ -10,7 +10,7 @@ from torch import nn
 from conftest import ROOT, STUDY
 from latentlab import checkpoint, data, models, optim, params
 from latentlab.evaluation.complexity import num_macs, num_parameters
-from latentlab.models.base import reconstruction_loss
+from latentlab.models.base import binary_cross_entropy_sum, reconstruction_loss
 
 GOLDEN = json.loads((ROOT / "tests/golden/num_parameters.json").read_text(encoding="utf-8"))
 every_row = pytest.mark.parametrize("name", STUDY.variants)
@@ -227,3 +227,23 @@ def test_a_row_that_does_not_fit_its_family_is_a_clear_error(row, words):
     with pytest.raises(params.ParamsError) as caught:
         models.code_shape(row)
     assert all(word in str(caught.value) for word in words), str(caught.value)
+
+
+@pytest.mark.parametrize("kind", ["bce", "mse"])
+def test_the_losses_are_those_of_torch(kind):
+    model = models.build(STUDY.row("cae_latent_2"), 0)
+    x, target = torch.rand(2, 3, 1, 28, 28)
+    theirs = {"bce": nn.functional.binary_cross_entropy, "mse": nn.functional.mse_loss}[kind]
+    torch.testing.assert_close(reconstruction_loss(model, x, target, kind)["loss"], theirs(model(x), target))
+
+
+def test_the_binary_cross_entropy_of_any_logits_and_its_gradient():
+    logits = torch.tensor([-1e30, -200.0, -20.0, -1.0, 0.0, 1e-3, 1.0, 20.0, 200.0, 1e30]).repeat(3, 1).requires_grad_()
+    targets = torch.tensor([[0.0], [0.3], [1.0]]).expand(3, 10)
+    for logit, target in zip(logits.flatten(), targets.flatten(), strict=True):
+        exact, wide = logit.detach().double().requires_grad_(), target.double()
+        value = nn.functional.binary_cross_entropy_with_logits(exact, wide)
+        ours = binary_cross_entropy_sum(logit, target)
+        found, expected = torch.autograd.grad(3 * ours, logit)[0], torch.autograd.grad(3 * value, exact)[0]
+        torch.testing.assert_close(ours.double(), value, rtol=1e-6, atol=1e-7)
+        torch.testing.assert_close(found.double(), expected, rtol=1e-6, atol=1e-6)

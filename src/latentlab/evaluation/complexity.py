@@ -1,5 +1,9 @@
 """What does a model cost? Parameters, and multiply-accumulate operations per image."""
 
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
 import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
@@ -16,6 +20,18 @@ def num_parameters(model: Autoencoder) -> dict[str, int]:
     return parts | {"total": sum(parts.values())}
 
 
+def flop_counter() -> FlopCounterMode:
+    """Counts the operations of torch's products and of those of `latentlab.models.products`."""
+    mapping: dict[Any, Callable[..., int]] = {}
+    if torch.backends.mkldnn.is_available():
+        mapping[torch.ops.mkldnn._linear_pointwise] = _count_product
+    return FlopCounterMode(display=False, custom_mapping=mapping)
+
+
+def _count_product(x: Sequence[int], weight: Sequence[int], *_: Any, **__: Any) -> int:
+    return 2 * math.prod(x) * weight[0]
+
+
 @torch.inference_mode()
 def num_macs(model: Autoencoder, image: Tensor) -> dict[str, int]:
     """Multiply-accumulate operations for one image in "encoder" and "decoder", and their "total".
@@ -28,10 +44,10 @@ def num_macs(model: Autoencoder, image: Tensor) -> dict[str, int]:
         image: (1, 1, H, W), as the model's encoder takes it.
     """
     parts = {}
-    with FlopCounterMode(display=False) as counter:
+    with flop_counter() as counter:
         z = model.encode(image)
     parts["encoder"] = counter.get_total_flops() // 2
-    with FlopCounterMode(display=False) as counter:
+    with flop_counter() as counter:
         model.decode(z)
     parts["decoder"] = counter.get_total_flops() // 2
     return parts | {"total": sum(parts.values())}

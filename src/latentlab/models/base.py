@@ -4,11 +4,12 @@ Legend: B batch, C channels, H and W height and width, D numbers in the code.
 """
 
 from abc import ABC, abstractmethod
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 ReconstructionLoss = Literal["bce", "mse"]
 
@@ -63,5 +64,29 @@ def reconstruction_loss(model: Autoencoder, x: Tensor, target: Tensor, kind: Rec
     """
     logits = model.decode_logits(model.encode(x))
     if kind == "bce":
-        return {"loss": F.binary_cross_entropy_with_logits(logits, target)}
+        return {"loss": binary_cross_entropy_sum(logits, target) / target.numel()}
     return {"loss": F.mse_loss(torch.sigmoid(logits), target)}
+
+
+def binary_cross_entropy_sum(logits: Tensor, target: Tensor) -> Tensor:
+    """Binary cross entropy in nats, summed over all pixels; what torch gives with `reduction="sum"`, but for rounding.
+
+    With logits l and targets t it is max(l, 0) - l t + log(1 + exp(-|l|)), whose gradient is sigmoid(l) - t.
+    `torch.nn.functional.binary_cross_entropy_with_logits` takes log1p where this takes log, a seventh as fast on a
+    processor; what that saves is below 1e-7 a pixel.
+    """
+    result: Tensor = _BinaryCrossEntropy.apply(logits, target)
+    return result
+
+
+class _BinaryCrossEntropy(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, logits: Tensor, target: Tensor) -> Tensor:
+        ctx.save_for_backward(logits, target)
+        return (logits.relu() - logits * target + (1 + torch.exp(-logits.abs())).log()).sum()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        logits, target = ctx.saved_tensors
+        return (torch.sigmoid(logits) - target) * gradient, None

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from latentlab.models.base import Autoencoder, ReconstructionLoss, reconstruction_loss
 from latentlab.models.layers import conv_dense_decoder, conv_dense_trunk
+from latentlab.models.products import Linear
 
 
 @final
@@ -31,7 +32,7 @@ class ConvDenseAE(Autoencoder):
     ) -> None:
         super().__init__()
         self.kind: ReconstructionLoss = loss
-        self.encoder = nn.Sequential(*conv_dense_trunk(channels, hidden_dim), nn.Linear(hidden_dim, latent_dim))
+        self.encoder = nn.Sequential(*conv_dense_trunk(channels, hidden_dim), Linear(hidden_dim, latent_dim))
         self.decoder = conv_dense_decoder(channels, latent_dim)
 
     def loss(self, x: Tensor, target: Tensor, generator: torch.Generator) -> dict[str, Tensor]:  # noqa: ARG002, D102

@@ -3,12 +3,12 @@
 from typing import Annotated, final
 
 import torch
-import torch.nn.functional as F
 from pydantic import Field, NonNegativeFloat, PositiveInt
 from torch import Tensor, nn
 
-from latentlab.models.base import Autoencoder
+from latentlab.models.base import Autoencoder, binary_cross_entropy_sum
 from latentlab.models.layers import conv_dense_decoder, conv_dense_trunk
+from latentlab.models.products import Linear
 
 
 @final
@@ -60,8 +60,8 @@ class ConvVAE(Autoencoder):
         self.beta = beta
         self.encoder = _GaussianEncoder(
             trunk=conv_dense_trunk(channels, hidden_dim),
-            mean=nn.Linear(hidden_dim, latent_dim),
-            log_variance=nn.Linear(hidden_dim, latent_dim),
+            mean=Linear(hidden_dim, latent_dim),
+            log_variance=Linear(hidden_dim, latent_dim),
         )
         self.decoder = conv_dense_decoder(channels, latent_dim)
 
@@ -75,6 +75,6 @@ class ConvVAE(Autoencoder):
         mean, log_variance = self.encoder.posterior(x)
         epsilon = torch.randn(mean.shape, generator=generator, device=mean.device)
         logits = self.decode_logits(mean + torch.exp(0.5 * log_variance) * epsilon)
-        bce_sum = F.binary_cross_entropy_with_logits(logits, target, reduction="sum") / len(x)
+        bce_sum = binary_cross_entropy_sum(logits, target) / len(x)
         kl = -0.5 * (1 + log_variance - mean**2 - log_variance.exp()).sum() / len(x)
         return {"loss": bce_sum + self.beta * kl, "bce_sum": bce_sum, "kl": kl}
