@@ -22,7 +22,7 @@ EXPLANATIONS = {
     "the seconds of the last one, divided by how many they are. More than (>): the reference did not get there.",
     "flops": "Convolutions and matrix products of our loop: 2 FLOP a multiply-accumulate, backward twice forward, less the "
     "first layer's gradient of its input. The peak is a large matrix product in the same process, precision and number of "
-    "threads.",
+    "threads, by torch.matmul or by oneDNN, whichever is faster.",
     "profile": "Shares of an epoch on one thread: convolutions and matrix products, and how near they come to the peak "
     "while they run; batch normalisation; other operators, as activations, losses and copies; the optimiser with all it "
     "calls; outside of operators, Python among it. Operators are timed in a second run of the same epoch.",
@@ -128,6 +128,7 @@ def _flops(record: Record) -> dict[str, str]:
         "MFLOP an image": f"{record['flop_per_image'] / 1e6:.1f}",
         "GFLOP/s": _spread(record["achieved"], 1e-9),
         "peak": _spread(record["peak"], 1e-9),
+        "torch.matmul": _spread(record["matmul"], 1e-9),
         "share %": _spread(record["share"], 100),
     }
 

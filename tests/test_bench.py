@@ -199,7 +199,7 @@ def test_page():
         },
         "flops": {
             "row": "a", "recipe": "fast", "precision": "float32", "num_threads": 1, "flop_per_image": 14_569_472,
-            "achieved": scaled(spread, 1e9), "peak": spread, "share": ratio,
+            "achieved": scaled(spread, 1e9), "peak": spread, "matmul": spread, "share": ratio,
         },
         "profile": {
             "row": "a", "recipe": "fast", "precision": "float32", "outside": scaled(spread, 1e-4), "product_share": ratio,
@@ -215,7 +215,7 @@ def test_page():
         "A CPU, 2 cores, 8.0 GiB; Linux x86_64, Python 3.11.0, torch 2.6.0; torch's own choice is 2 threads.",
         "| a | 32 | 3,000 (2,900 to 3,100) | 3,000 (2,900 to 3,100) | 2.00 (1.90 to 2.10) |  |  |",
         "| a | mse 0.2 | not reached in 2.0 s (1 epoch) | 2.0 s (1 epoch) | > 1.0 |  |  |",
-        "| a | fast | float32 | 1 | 14.6 | 3,000 (2,900 to 3,100) | 0 (0 to 0) | 200 (190 to 210) |",
+        "| a | fast | float32 | 1 | 14.6 | 3,000 (2,900 to 3,100) | 0 (0 to 0) | 0 (0 to 0) | 200 (190 to 210) |",
         "| a | fast | float32 | 20 (19 to 21) | 200 (190 to 210) | 20 (19 to 21) | 20 (19 to 21) | 20 (19 to 21) | "
         "30 (29 to 31) |",
         "| train | small | 4.0 | 1.0 | 25 | 1024 |",
