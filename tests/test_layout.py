@@ -136,10 +136,13 @@ def test_found_rows_have_the_stages_of_all_rows():
         assert STAGES[stage]["matrix"] == {key: f"${{{name}}}" for key, name in MATRIX.items()}
 
 
-def test_train_depends_on_the_plan_of_its_row_alone():
+def test_train_depends_on_the_plan_of_its_row_and_on_the_layers_of_all():
     deps = paths(STAGES["train"]["deps"])
     assert "plans/${item.recipe}/${item.row}.json" in deps
-    assert not [path for path in deps if path.startswith("src/latentlab/models")]
+    # how layers compute is no part of a plan, which says what they are; the other modules stand in it
+    assert [path for path in deps if path.startswith("src/latentlab/models")] == ["src/latentlab/models/products.py"]
+    modules = {path.stem for path in (ROOT / "src/latentlab/models").glob("*.py")}
+    assert modules == {*models.MODELS, "__init__", "base", "layers", "products"}
     for family, kind in models.MODELS.items():
         assert kind.__module__ == f"latentlab.models.{family}"
 

@@ -17,7 +17,16 @@ from latentlab.tracking import store
 from latentlab.tracking.runs import log_row, training_run
 
 # with the plan, all that makes the numbers of a training
-SOURCES = ("checkpoint.py", "data.py", "devices.py", "optim.py", "steps.py", "training.py", "stages/train.py")
+SOURCES = (
+    "checkpoint.py",
+    "data.py",
+    "devices.py",
+    "models/products.py",
+    "optim.py",
+    "steps.py",
+    "training.py",
+    "stages/train.py",
+)
 
 
 def main(name: str, recipe: str, seed: str) -> None:
