@@ -329,8 +329,8 @@ from latentlab import memory
 if sys.argv[1] == "keep":
     memory.keep()
 torch.set_num_threads(1)
-for step in range(22):
-    if step == 2:
+for step in range(60):
+    if step == 20:  # the heap has grown to what it needs
         before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
     kept = [torch.zeros(2 ** 20).add_(1) for _ in range(20)]  # 4 MB each
     del kept
@@ -341,6 +341,6 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
         for mode in ("keep", "give back")
     }
     if platform.libc_ver()[0] == "glibc":
-        assert faults["keep"] < 2000 < 10_000 < faults["give back"]
+        assert 10 * faults["keep"] < faults["give back"]
     else:
         assert faults["keep"] < 2 * faults["give back"] + 1000
