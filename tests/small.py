@@ -1,17 +1,33 @@
 """A small copy of the project: three rows, few images, two epochs."""
 
 import os
+import random
 import re
 import subprocess
 import sys
+import time
+from contextlib import suppress
 from pathlib import Path
 
 import mlflow
+import psutil
 import yaml
 
 from benchmarks.workspace import NOTHING_FOUND
 from conftest import ROOT
 
+# Every Python process notes what it has waited for to be on the disk: the rest is what a power loss may take.
+NOTE_SYNCS = """
+import os
+
+def fsync(file, before=os.fsync):
+    before(file)
+    about = os.stat(file)
+    with open(os.environ["NOTED_SYNCS"], "a") as notes:
+        notes.write(f"{about.st_ino} {about.st_mtime_ns}\\n")
+
+os.fsync = fsync
+"""
 ROWS = ["cae_tradeoff", "mlp_8", "vae_2"]
 
 
@@ -58,9 +74,47 @@ class Project:
                 start_new_session=True,
             )
 
+    def note_syncs(self, folder: Path) -> None:
+        """From now on `lose_power` knows what is on the disk; the notes are put into a folder of their own."""
+        folder.mkdir()
+        (folder / "sitecustomize.py").write_text(NOTE_SYNCS, encoding="utf-8")
+        self.environment["PYTHONPATH"] += f"{os.pathsep}{folder}"
+        self.environment["NOTED_SYNCS"] = str(folder / "syncs")
+        self.written_since = time.time_ns()
+
+    def lose_power(self, process: "subprocess.Popen[bytes]", draw: random.Random) -> list[str]:
+        """Ends a process and all that it has started at once, and takes what was not yet on the disk; the files cut.
+
+        What a file system may leave of such a file is its beginning, or nothing. SQLite waits for the disk by itself.
+        """
+        for each in [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]:
+            with suppress(psutil.NoSuchProcess):
+                each.kill()
+        process.wait()
+        notes = Path(self.environment["NOTED_SYNCS"])
+        synced = set(notes.read_text(encoding="ascii").split("\n")) if notes.exists() else set()
+        cut = []
+        for path in sorted(self.folder.rglob("*")):
+            about = path.lstat()
+            if f"{about.st_ino} {about.st_mtime_ns}" in synced or not path.is_file() or path.is_symlink():
+                continue
+            written = about.st_mtime_ns > self.written_since and about.st_size
+            if (
+                written
+                and path.parent.name != "__pycache__"
+                and not path.read_bytes().startswith(b"SQLite format 3")
+                and not path.name.endswith("-journal")
+            ):
+                path.chmod(0o644)
+                os.truncate(path, draw.choice([0, about.st_size // 2]))
+                path.chmod(about.st_mode)
+                os.utime(path, ns=(about.st_mtime_ns, about.st_mtime_ns))
+                cut.append(str(path.relative_to(self.folder)))
+        return cut
+
     def repro(self, *arguments: str) -> set[str]:
         """Runs `latentlab repro`; the stages that ran."""
-        return set(re.findall(r"^\[\d+/\d+\] (\S+)  [\d.]+ s$", self.run("latentlab", "repro", *arguments), re.MULTILINE))
+        return stages_that_ran(self.run("latentlab", "repro", *arguments))
 
     def params(self) -> dict:
         return yaml.safe_load((self.folder / "params.yaml").read_text(encoding="utf-8"))
@@ -98,6 +152,11 @@ class Project:
         folders = [self.folder / name for name in ("data", "plans", "models", "results", "reports")]
         files = [path for folder in folders for path in sorted(folder.rglob("*")) if path.is_file()]
         return {str(path): path.read_bytes() for path in [*files, self.folder / "dvc.lock"]}
+
+
+def stages_that_ran(output: str) -> set[str]:
+    """The stages that `latentlab repro` says it ran, neither up to date nor taken from DVC's cache."""
+    return set(re.findall(r"^\[\d+/\d+\] (\S+)  [\d.]+ s$", output, re.MULTILINE))
 
 
 def make(folder: Path, mnist: Path) -> Project:

@@ -45,12 +45,13 @@ ONE_WORKER = {"LOKY_MAX_CPU_COUNT": "1"}
 
 
 def test_make_study_is_killed_again_and_again_at_any_moment(project, tmp_path):
-    """However often it is killed: as many trials as asked for, the same rows found, the same results, one version each."""
+    """However often it is killed or the power fails: as many trials as asked for, the same rows, results and versions."""
     seed = int(os.environ.get("LATENTLAB_TEST_SEED", time.time()))
     print(f"LATENTLAB_TEST_SEED={seed}")
     draw = random.Random(seed)
     spared, victim = (copy_of(project, tmp_path / name) for name in ("spared", "victim"))
     beside = spared.start(*MAKE_STUDY, said=tmp_path / "said_spared", **ONE_WORKER)
+    victim.note_syncs(tmp_path / "syncs")
     kills = 0
     while True:
         process = victim.start(*MAKE_STUDY, said=tmp_path / "said", **ONE_WORKER)
@@ -59,8 +60,11 @@ def test_make_study_is_killed_again_and_again_at_any_moment(project, tmp_path):
             code = process.wait(timeout=draw.uniform(3, 12 + 8 * kills) if kills < 7 else 600)
             break
         except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+            if kills % 2:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+            else:
+                print(victim.lose_power(process, draw))
             kills += 1
     assert code == 0, (tmp_path / "said").read_text(encoding="utf-8")
     assert kills >= 3

@@ -90,10 +90,13 @@ def test_every_change_is_a_study_or_one_clear_error(tmp_path, monkeypatch):
     assert min(outcomes.values()) > NUM_MUTATIONS // 20  # the changes do both
 
 
+# a hundred million ones, by aliases of aliases
+ALIASES = zip("abcdefgh", ["1", *(f"*{name}" for name in "abcdefg")], strict=True)
+BOMB = "".join(f"{name}: &{name} [{', '.join([before] * 10)}]\n" for name, before in ALIASES) + "seeds: *h\n"
 BROKEN = (
     "", "[]", "3", "a", "{", "a: b: c", "- 1", "\t", "\x00", "seeds: [0]\nseeds: [1]",
     "!!python/object/apply:os.system [x]",
-    "a: &a [*a]", "? [1, 2]\n: 3", "? {a: 1}\n: 3", "\ufeff{}",
+    "a: &a [*a]", "[" * 5000, "a: " + "{a: " * 5000, BOMB, "? [1, 2]\n: 3", "? {a: 1}\n: 3", "\ufeff{}",
 )  # fmt: skip
 
 

@@ -1,5 +1,6 @@
 """`latentlab repro`: on a pipeline of shell commands."""
 
+import json
 import os
 import re
 import shutil
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+import yaml
 
 from conftest import ROOT
 
@@ -162,6 +164,46 @@ def test_a_worker_that_is_killed_is_one_clear_error(tiny):
     for each in psutil.process_iter(["cmdline", "cwd"]):
         if each.info["cmdline"] == ["sleep", "62"] and each.info["cwd"] == str(tiny.folder):
             each.kill()
+
+
+@pytest.mark.parametrize("first_lost", ["outs:", "- path: c.txt"])
+def test_an_entry_of_the_run_cache_that_is_cut_is_not_used(tiny, first_lost):
+    stage = {"cmd": "tee b.txt < rows/a > c.txt", "deps": ["rows/a"], "outs": ["b.txt", "c.txt"]}
+    (tiny.folder / "dvc.yaml").write_text(yaml.safe_dump({"stages": {"two": stage}}), encoding="utf-8")
+    tiny.repro()
+    lock = tiny.lock()
+    (entry,) = (tiny.folder / ".dvc/cache/runs").glob("*/*/*")
+    whole = entry.read_text(encoding="utf-8")
+    entry.write_text(whole[: whole.index(first_lost)], encoding="utf-8")
+    for name in ("dvc.lock", "b.txt", "c.txt"):
+        (tiny.folder / name).unlink()
+    assert "two  from" not in tiny.repro()
+    assert tiny.lock() == lock
+    assert entry.read_text(encoding="utf-8") == whole
+
+
+@pytest.mark.parametrize(
+    "left", ["", '{"write": {"', '{"write": {"%(file)s": {"pid": 1}}}', '{"write": {"%(file)s": %(other)s}}']
+)
+def test_a_list_of_users_that_a_killed_process_left_keeps_nobody_out(tiny, left):
+    """DVC writes it in place: half of it is left, or the number of a process that is another one's by now."""
+    other = json.dumps({"pid": os.getpid(), "cmd": "dvc repro"})
+    (tiny.folder / ".dvc/tmp/rwlock").write_text(
+        left % {"file": tiny.folder / "alone.txt", "other": other}, encoding="utf-8"
+    )
+    assert "error" in tiny.run("dvc", "repro", "alone", code=255).lower()
+    assert "6 ran" in tiny.repro()
+
+
+def test_a_stage_that_dvc_runs_keeps_others_out(tiny):
+    (tiny.folder / "params.yaml").write_text("seconds: 63\n", encoding="utf-8")
+    for module in ([], [sys.executable, "-m"]):
+        process = tiny.start(*module, "dvc", "repro", "row@a")
+        sleeper = tiny.wait_for("sleep 63")
+        assert f"another DVC process is at work here: PID {process.pid}: " in tiny.repro(code=2)
+        process.kill()
+        sleeper.kill()
+        process.communicate(timeout=60)
 
 
 @pytest.mark.parametrize(

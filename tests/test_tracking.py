@@ -15,7 +15,7 @@ from mlflow.entities import ViewType
 
 from conftest import ROOT, STUDY
 from latentlab import checkpoint, models
-from latentlab.tracking import runs, spool, store
+from latentlab.tracking import checkup, runs, spool, store
 from latentlab.tracking.spool import TrackingError
 
 pytestmark = [
@@ -114,6 +114,31 @@ def test_a_run_holds_training_and_evaluation(tmp_path):
     assert names >= {"checkpoint", "curve.csv", "metrics.json"}
 
 
+@pytest.mark.parametrize(
+    ("pattern", "left"),
+    [
+        ("*/artifacts/checkpoint/*", None),
+        ("*/artifacts/checkpoint/*", 500),
+        ("models/*/*/MLmodel", None),
+        ("models/*/*/data/*", 0),
+    ],
+)
+def test_a_run_whose_files_are_gone_or_cut_is_logged_again(tmp_path, pattern, left):
+    experiment_id = store.open_store(tmp_path)
+    row = outputs(tmp_path / "row", 0.03)
+    runs.log_row(experiment_id, row)
+    assert runs.log_row(experiment_id, row) == "up to date"
+    path = next((tmp_path / "mlruns/artifacts").glob(pattern))
+    if left is None:
+        path.unlink()
+    else:
+        path.write_bytes(path.read_bytes()[:left])
+    assert checkup.check_up(tmp_path).bare == ["mlp_2-fast-0"]
+    assert runs.log_row(experiment_id, row) == "logged from the output files"
+    assert checkup.check_up(tmp_path).bare == []
+    assert len(everything(experiment_id)) == 1
+
+
 def test_the_model_loads_without_our_classes(tmp_path):
     experiment_id = store.open_store(tmp_path)
     trained = outputs(tmp_path / "row", 0.03)
@@ -194,7 +219,7 @@ def start_and_wait(tmp_path: Path) -> subprocess.Popen[str]:
         from pathlib import Path
         from test_tracking import outputs, RECORDS
         from latentlab import stages
-        from latentlab.tracking import runs, spool, store
+        from latentlab.tracking import checkup, runs, spool, store
         def main():
             trained = outputs(Path({str(tmp_path)!r}) / "row", None)
             experiment_id = store.open_store(Path({str(tmp_path)!r}))

@@ -139,8 +139,9 @@ def _dvc() -> Iterator[Finding]:
     from dvc.exceptions import NotDvcRepoError
     from dvc.lock import LockError
     from dvc.repo import Repo
+    from dvc.rwlock import RWLockFileCorruptedError, RWLockFileFormatError
 
-    from latentlab.holder import holder
+    from latentlab.holder import lock_holder, stage_runner
 
     try:
         repo = Repo()
@@ -153,9 +154,12 @@ def _dvc() -> Iterator[Finding]:
         try:
             broken = _broken_objects(Path(repo.cache.local.path))  # first: DVC deletes those that it comes across
             stale = repo.status(targets=["dvc.yaml"])
-        except LockError:
-            who = holder(repo, locked=True) or "another process"
-            yield Finding("note", "DVC", f"is at work: {who}", "ask again when it is done")
+        except (LockError, RWLockFileCorruptedError, RWLockFileFormatError):
+            if who := stage_runner(repo) or lock_holder(repo):
+                yield Finding("note", "DVC", f"is at work: {who}", "ask again when it is done")
+            else:
+                about = "its list of who uses which files was left behind by a process that was killed"
+                yield Finding("problem", "DVC", about, "latentlab repro, which clears it")
             return
     if stale:
         names = ", ".join(sorted(stale)[:6]) + (", ..." if len(stale) > 6 else "")
@@ -225,7 +229,12 @@ def _runs() -> Iterator[Finding]:
         about = f"{len(seen.left)} runs are RUNNING, but their process is gone: {', '.join(seen.left[:5])}"
         yield Finding("note", "MLflow", about, "the next run of a stage here marks them KILLED")
     if seen.bare:
-        yield Finding("problem", "MLflow", f"runs without their model: {', '.join(seen.bare[:5])}", "latentlab sync")
+        yield Finding(
+            "problem",
+            "MLflow",
+            f"runs without their model, or whose files are cut: {', '.join(seen.bare[:5])}",
+            "latentlab sync",
+        )
     if seen.orphans:
         about = f"{len(seen.orphans)} folders of artifacts belong to no run, such as {seen.orphans[0]}"
         yield Finding("note", "MLflow", about, "of runs that were deleted: `mlflow gc` clears them")

@@ -1,4 +1,4 @@
-"""DVC's files: params.yaml is read once, and dvc.lock has the order that `dvc repro` gives it."""
+"""DVC's files: what is not whole is not used, params.yaml is read once, and dvc.lock has the order of `dvc repro`."""
 
 import hashlib
 import os
@@ -11,11 +11,12 @@ from typing import Any
 
 from dvc.dependency import param
 from dvc.fs import LocalFileSystem
+from dvc.stage.cache import _can_hash, _get_cache_hash, _get_stage_hash
 from dvc.utils.serialize import load_path, load_yaml, modify_yaml
 from dvc_data.hashfile.tree import Tree
 
 from latentlab.faults import MachineError, no_space
-from latentlab.wholefiles import replacing
+from latentlab.wholefiles import replacing, settle
 
 
 @contextmanager
@@ -44,15 +45,37 @@ def drop_corrupted(stage: Any) -> list[str]:
         The names of the objects that were removed.
     """
     dropped = []
-    for name, path in _objects(stage):
+    for _, name, path in _objects(stage):
         if path.is_file() and _md5(path) != name.removesuffix(".dir"):
             path.unlink()
             dropped.append(name)
     return dropped
 
 
+def use_whole_runs_only(run_cache: Any) -> None:
+    """Makes DVC remove entries of its run cache that are cut.
+
+    It notices those that are no YAML any more, but takes one that has lost some of its outputs for a run without them.
+
+    Args:
+        run_cache: A `dvc.stage.cache.StageCache`.
+    """
+    load = run_cache._load_cache
+
+    def load_whole(key: str, value: str) -> Any:
+        content = load(key, value)
+        if content is not None and _get_cache_hash(content) != value:  # its name
+            Path(run_cache._get_cache_path(key, value)).unlink()
+            return None
+        return content
+
+    run_cache._load_cache = load_whole
+
+
 def check_cached(stage: Any) -> None:
-    """Makes sure that DVC's cache has the outputs of a stage: DVC prints that it could not put one there, and goes on.
+    """Makes sure that DVC's cache has the outputs of a stage, and that power loss takes nothing of them.
+
+    Where DVC cannot put something into its cache, it prints so and goes on; and it waits for no disk.
 
     Args:
         stage: Of DVC, just committed.
@@ -60,22 +83,27 @@ def check_cached(stage: Any) -> None:
     Raises:
         MachineError: It has not.
     """
-    missing = [path for _, path in _objects(stage) if not path.exists()]
+    missing = [path for out, _, path in _objects(stage) if out.use_cache and not path.exists()]
     if missing:
         cache = Path(stage.repo.cache.local.path)
         largest = max(out.meta.size or 0 for out in stage.outs)
         if shutil.disk_usage(cache).free < largest + 2**20:
             raise MachineError(no_space(cache))
         raise MachineError(f"DVC could not put {len(missing)} files into its cache, {cache}: see above")
+    entries = [Path(stage.repo.stage_cache._get_cache_dir(_get_stage_hash(stage)))] if _can_hash(stage) else []
+    settle(*(Path(out.fs_path) for out in stage.outs), *(path for *_, path in _objects(stage)), *entries)
 
 
-def _objects(stage: Any) -> Iterator[tuple[str, Path]]:
-    """Names and paths of the objects that DVC's cache is to have of a stage; there need be none."""
+def _objects(stage: Any) -> Iterator[tuple[Any, str, Path]]:
+    """Outputs of a stage with the names and paths of their objects in DVC's cache.
+
+    They need not be there: those of outputs that git keeps are there only for DVC's run cache.
+    """
     for out in stage.outs:
-        if out.use_cache and out.obj is not None:
+        if out.obj is not None:
             within = [entry.value for _, _, entry in out.obj] if isinstance(out.obj, Tree) else []
             for name in (out.obj.hash_info.value, *within):
-                yield name, Path(out.cache.oid_to_path(name))
+                yield out, name, Path(out.cache.oid_to_path(name))
 
 
 def _md5(path: Path) -> str:

@@ -25,6 +25,7 @@ from latentlab import data, layout, onnxmodels, processor, runtimes, userfiles, 
 from latentlab.errors import UserError
 from latentlab.onnxmodels import DECODER, ENCODER, PARTS, Part
 from latentlab.usermodels import UserModel
+from latentlab.wholefiles import settle
 
 Array = np.ndarray
 Record = dict[str, Any]
@@ -213,6 +214,7 @@ def _all_or_nothing(folder: Path) -> Iterator[Path]:
         # on the same disk, so that moving is renaming
         with TemporaryDirectory(dir=there, prefix=".partial-") as partial:
             yield Path(partial)
+            settle(Path(partial))
             folder.mkdir(parents=True, exist_ok=True)
             (folder / REPORT).unlink(missing_ok=True)  # a former one; files with no report are of an interrupted move
             for path in sorted(Path(partial).iterdir(), key=lambda path: path.name == REPORT):

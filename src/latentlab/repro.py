@@ -30,10 +30,18 @@ from dvc.stage.run import _make_cmd, get_executable, prepare_kwargs
 from joblib.externals.loky import get_reusable_executor
 
 from latentlab import workers
-from latentlab.dvcfiles import check_cached, drop_corrupted, parameters_read_once, put_in_order, rewritten, stage_names
+from latentlab.dvcfiles import (
+    check_cached,
+    drop_corrupted,
+    parameters_read_once,
+    put_in_order,
+    rewritten,
+    stage_names,
+    use_whole_runs_only,
+)
 from latentlab.errors import UserError
 from latentlab.faults import MachineError, explain
-from latentlab.holder import holder
+from latentlab.holder import forget_users, lock_holder, stage_runner
 from latentlab.processes import signals_noted
 from latentlab.schedule import Schedule
 
@@ -61,13 +69,17 @@ def reproduce(targets: Sequence[str], num_jobs: int | None, backend: str) -> int
     num_cores = joblib.cpu_count()
     num_jobs = num_jobs or num_cores
     try:
-        with workers.backend_ready(backend), set_loggers_level(logging.ERROR), parameters_read_once(), Repo() as repo:
-            if other := holder(repo, locked=False):
+        with (
+            workers.backend_ready(backend), set_loggers_level(logging.ERROR), parameters_read_once(), Repo() as repo,
+            lock_repo(repo), repo.scm_context(quiet=True), TemporaryDirectory(dir=repo.tmp_dir) as scratch,
+        ):  # fmt: skip
+            if other := stage_runner(repo):
                 raise UserError(f"another DVC process is at work here: {other}")
-            with lock_repo(repo), repo.scm_context(quiet=True), TemporaryDirectory(dir=repo.tmp_dir) as scratch:
-                return _Reproduction(repo, targets, num_jobs, max(1, num_cores // num_jobs), backend, Path(scratch)).run()
+            forget_users(repo)
+            use_whole_runs_only(repo.stage_cache)
+            return _Reproduction(repo, targets, num_jobs, max(1, num_cores // num_jobs), backend, Path(scratch)).run()
     except LockError as error:
-        other = holder(repo, locked=True)
+        other = lock_holder(repo)
         raise UserError(f"another DVC process is at work here: {other}" if other else _line(error)) from error
     except DvcException as error:
         hint = (

@@ -27,6 +27,24 @@ def replacing(path: Path, scratch: Path | None = None) -> Iterator[Path]:
         partial.unlink(missing_ok=True)
 
 
+def settle(*paths: Path) -> None:
+    """Waits until files, and all that is in folders, are on the disk, so that power loss takes nothing of them.
+
+    Args:
+        paths: Of files and folders; what is not there is left out.
+    """
+    if os.name != "posix":  # nothing that is open for reading can be asked for it there, and no folder
+        return
+    within = {each for path in paths for each in (path, *path.rglob("*"))}
+    for path in sorted({*within, *(each.parent for each in within)}):
+        if path.exists():
+            number = os.open(path, os.O_RDONLY)
+            try:
+                os.fsync(number)
+            finally:
+                os.close(number)
+
+
 def write_text(content: str, path: Path) -> None:
     """Writes a text in UTF-8."""
     with replacing(path) as partial:

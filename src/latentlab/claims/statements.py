@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Self
 
-import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from latentlab import params
@@ -82,15 +81,7 @@ def load(path: Path, tests: Mapping[str, Test]) -> Statements:
             their thresholds are not those of the tests.
     """
     try:
-        # the loader of params.yaml, for which a key that stands twice is a fault; it constructs plain values only
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=params.UniqueKeyLoader)
-        statements = Statements.model_validate(content)
-    except (OSError, UnicodeDecodeError) as error:
-        raise params.ParamsError(f"{path}: cannot be read: {error}") from None
-    except yaml.YAMLError as error:
-        raise params.ParamsError(f"{path}: is not YAML: {error}") from None
-    except params.ParamsError as error:
-        raise params.ParamsError(f"{path}: {error}") from None
+        statements = Statements.model_validate(params.read_yaml(path))
     except ValidationError as error:
         raise params.ParamsError(params.explain(error, str(path))) from None
     faults = [f"claims.{name}: there is no test for it" for name in statements.claims if name not in tests]

@@ -4,6 +4,7 @@ A fault is reported as one `ParamsError` whose lines name the key, what stands t
 """
 
 import re
+import reprlib
 from collections.abc import Hashable, Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -168,17 +169,22 @@ def load(path: Path) -> Params:
     Raises:
         ParamsError: A file is missing, is no YAML, or a key is unknown, missing, of the wrong type or out of range.
     """
-    content = _read(path)
+    content = read_yaml(path)
     found = path.with_name(FOUND)
     if found.exists() and isinstance(content, dict):
-        content = _joined(content, _read(found), found)
+        content = _joined(content, read_yaml(found), found)
     try:
         return Params.model_validate(content)
     except ValidationError as error:
         raise ParamsError(explain(error, str(path))) from None
 
 
-def _read(path: Path) -> Any:
+def read_yaml(path: Path) -> Any:
+    """The content of a YAML file that people write: plain values, and each key once.
+
+    Raises:
+        ParamsError: The file is missing, or is no such YAML.
+    """
     try:
         # a subclass of the safe loader: it constructs plain values only
         return yaml.load(path.read_text(encoding="utf-8"), Loader=UniqueKeyLoader)
@@ -186,6 +192,8 @@ def _read(path: Path) -> Any:
         raise ParamsError(f"{path}: cannot be read: {error}") from None
     except yaml.YAMLError as error:
         raise ParamsError(f"{path}: is not YAML: {error}") from None
+    except RecursionError:
+        raise ParamsError(f"{path}: is nested too deeply") from None
     except ParamsError as error:
         raise ParamsError(f"{path}: {error}") from None
 
@@ -210,12 +218,17 @@ def _joined(content: dict[str, Any], found: Any, path: Path) -> dict[str, Any]:
     return content | {"variants": variants | dumped["variants"], "training": joined, "found": dumped}
 
 
+# what aliases in YAML stand for can be far longer than the file
+_SHORT = reprlib.Repr()
+_SHORT.maxlevel, _SHORT.maxstring, _SHORT.maxlong, _SHORT.maxother = 3, 200, 200, 200
+
+
 def explain(error: ValidationError, where: str) -> str:
     """One line per fault: where it stands, what is wrong, what was found."""
     lines = []
     for fault in error.errors():
         key = ".".join(str(part) for part in fault["loc"] if part not in ("adam", "muon", "constant", "cosine", "plateau"))
-        found = "" if fault["type"] in ("missing", "value_error") else f", found {fault['input']!r}"
+        found = "" if fault["type"] in ("missing", "value_error") else f", found {_SHORT.repr(fault['input'])}"
         message = fault["msg"].removeprefix("Value error, ")
         if fault["type"] == "extra_forbidden":
             message, found = "unknown key", ""

@@ -8,6 +8,8 @@ from mlflow.data.http_dataset_source import HTTPDatasetSource
 from mlflow.data.meta_dataset import MetaDataset
 from mlflow.entities import DatasetInput, InputTag, Metric, Param, RunTag
 
+from latentlab.tracking.artifacts import settle_files
+
 MNIST_HOMEPAGE = "http://yann.lecun.com/exdb/mnist/"
 
 
@@ -42,6 +44,7 @@ def _artifact(run_id: str, path: str) -> None:
 
 
 def _end(run_id: str, status: str, end_time: int) -> None:
+    settle_files(run_id)
     mlflow.MlflowClient().set_terminated(run_id, status, end_time)
 
 

@@ -5,17 +5,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 import mlflow
 from mlflow.entities import Experiment
 
 from latentlab.processes import is_gone
+from latentlab.tracking.artifacts import lacks_files, local_folder
 
 
 @dataclass(frozen=True)
 class CheckUp:
-    """Number of runs; names of those that were left RUNNING or have no model; folders of artifacts that belong to none."""
+    """Number of runs; names of those that were left RUNNING or lack files; folders of artifacts that belong to none."""
 
     num_runs: int
     left: list[str]
@@ -37,11 +37,7 @@ def check_up(root: Path) -> CheckUp:
     return CheckUp(
         num_runs=len(found),
         left=[run.info.run_name for run in found if run.info.status == "RUNNING" and is_gone(run.data.tags)],
-        bare=[
-            run.info.run_name
-            for run in found
-            if run.data.tags.get("trained") == "true" and not (run.outputs and run.outputs.model_outputs)
-        ],
+        bare=[run.info.run_name for run in found if run.data.tags.get("trained") == "true" and lacks_files(run)],
         orphans=_orphans(
             experiments,
             {run.info.run_id for run in found},
@@ -54,8 +50,8 @@ def _orphans(experiments: list[Experiment], run_ids: set[str], model_ids: set[st
     """Folders of artifacts, where they lie on this machine, of runs and models that the store does not know."""
     found = []
     for each in experiments:
-        root = Path(unquote(urlsplit(each.artifact_location).path))
-        if urlsplit(each.artifact_location).scheme in ("", "file") and root.is_dir():
+        root = local_folder(each.artifact_location)
+        if root and root.is_dir():
             found += [folder for folder in sorted(root.iterdir()) if folder.name not in {*run_ids, "models"}]
             found += [folder for folder in sorted(root.glob("models/*")) if folder.name not in model_ids]
     return found

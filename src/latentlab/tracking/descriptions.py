@@ -49,7 +49,9 @@ def _git_tags() -> dict[str, str]:
     """Commit of the working tree, and whether the sources of the study differ from it; empty outside of git."""
 
     def git(*arguments: str) -> str:
-        result = subprocess.run(["git", *arguments], capture_output=True, text=True, check=True, timeout=10)
+        # without writing git's index, as `git status` does: people may be at work with git at the same time
+        command = ["git", "--no-optional-locks", *arguments]
+        result = subprocess.run(command, capture_output=True, text=True, check=True, timeout=10)
         return result.stdout.strip()
 
     try:

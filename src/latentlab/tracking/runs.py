@@ -20,6 +20,7 @@ from mlflow.models import infer_signature
 from latentlab.models import Autoencoder
 from latentlab.processes import process_tags
 from latentlab.tracking import spool, store
+from latentlab.tracking.artifacts import CHECKPOINT, lacks_files, settle_files
 from latentlab.tracking.descriptions import run_name, run_params, run_tags
 from latentlab.tracking.spool import RunWriter, TrackingError
 from latentlab.tracking.system import system_metrics
@@ -148,9 +149,9 @@ def _complete_row(experiment_id: str, outputs: RowOutputs) -> str:
             _log_files(writer.run_id, outputs)
             _log_evaluation(writer, outputs.evaluation)
         kept, done = newest.info.run_id, "files added"
-    elif newest is not None and newest.info.status == "FINISHED" and logged == wanted:
+    elif newest is not None and newest.info.status == "FINISHED" and logged == wanted and not lacks_files(newest):
         kept, done = newest.info.run_id, "up to date"
-    elif newest is not None and logged is None and "test/mse" not in newest.data.metrics:
+    elif newest is not None and logged is None and "test/mse" not in newest.data.metrics and not lacks_files(newest):
         kept, done = newest.info.run_id, "evaluation added"
         with _reopened(newest) as writer:
             _log_evaluation(writer, outputs.evaluation)
@@ -236,12 +237,13 @@ def _log_evaluation(writer: RunWriter, evaluation: Evaluation | None) -> None:
 def _log_files(run_id: str, outputs: RowOutputs) -> None:
     client = mlflow.MlflowClient()
     client.log_artifact(run_id, str(outputs.curve_file))
-    client.log_artifact(run_id, str(outputs.checkpoint), "checkpoint")
+    client.log_artifact(run_id, str(outputs.checkpoint), CHECKPOINT)
     mlflow.start_run(run_id=run_id, log_system_metrics=False)  # MLflow logs a model to the active run and no other
     try:
         _log_model(outputs)
     finally:
         mlflow.end_run()
+    settle_files(run_id)
     client.set_tag(run_id, "trained", FILED)
 
 

@@ -21,7 +21,7 @@ from latentlab.errors import UserError
 from latentlab.processes import is_gone, process_tags
 from latentlab.secrets import without_passwords
 from latentlab.tracking.calls import CALLS, create
-from latentlab.wholefiles import write_text
+from latentlab.wholefiles import settle, write_text
 
 # The id of an experiment in a store that does not answer.
 LATER = "later"
@@ -180,6 +180,7 @@ class RunWriter:
         assert self._file is not None
         with self._file.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
+        settle(self._file)
 
 
 def reason(error: Exception) -> str:
