@@ -2,7 +2,9 @@
 
 import io
 import json
+import os
 import re
+import resource
 import shutil
 import signal
 import subprocess
@@ -22,9 +24,10 @@ from PIL import Image
 from conftest import ROOT, STUDY
 from conftest import cli_error as error
 from conftest import cli_output as run
-from latentlab import checkpoint, data, models, pictures
+from latentlab import checkpoint, data, models, pictures, userfiles
 from latentlab.cli import GROUPS, main
 from latentlab.download import FILES
+from latentlab.errors import UserError
 from latentlab.layout import Run
 from latentlab.tracking import store
 
@@ -411,9 +414,25 @@ def test_an_output_does_not_replace_its_input(tmp_path):
 
 
 def test_an_output_that_cannot_be_written(tmp_path):
-    (tmp_path / "x.png.partial").mkdir()  # stands in the way, whoever runs the test
-    said = error("reconstruct", "mlp_2", "--index", 1, "--output", tmp_path / "x.png")
-    assert said == f"{tmp_path / 'x.png'}: cannot be written: Is a directory"
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(
+        resource.RLIMIT_FSIZE, (10, limits[1])
+    )  # the system refuses more bytes in a file, whoever runs the test
+    try:
+        said = error("reconstruct", "mlp_2", "--index", 1, "--output", tmp_path / "x.png")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert said == f"{tmp_path / 'x.png'}: cannot be written: File too large"
+    assert not list(tmp_path.iterdir())
+
+
+def test_no_file_beside_the_output_is_touched(tmp_path):
+    beside = [tmp_path / name for name in ("x.png.partial", ".x.png.partial", "x.png.tmp")]
+    for path in beside:
+        path.write_text("mine", encoding="utf-8")
+    run("reconstruct", "mlp_2", "--index", 1, "--output", tmp_path / "x.png")
+    assert sorted(tmp_path.iterdir()) == sorted([*beside, tmp_path / "x.png"])
+    assert {path.read_text(encoding="utf-8") for path in beside} == {"mine"}
 
 
 def test_data_that_is_missing_or_damaged(project, tmp_path, monkeypatch):
@@ -445,14 +464,21 @@ def checkpoints() -> dict[str, tuple[object, str]]:
         "truncated": (whole[:-100], "is not a checkpoint, or is damaged"),
         "of others": (safetensors.torch.save(weights), "does not say which row it is of"),
         "no json": (safetensors.torch.save(weights, {"latentlab": "{"}), "does not say which row it is of"),
-        "no row": (made(weights, {}), "the row in it cannot be built"),
-        "a list": (made(weights, [1]), "the row in it cannot be built"),
+        "no row": (made(weights, {}), "does not say which row it is of"),
+        "a list": (made(weights, [1]), "does not say which row it is of"),
+        "nested too deeply": (
+            safetensors.torch.save(weights, {"latentlab": "[" * 100_000}),
+            "does not say which row it is of",
+        ),
         "of another version": (made(weights, {"row": {"family": "mlp"}}), "the row in it is wrong, or of another version"),
         "unknown family": (made(weights, {"row": row | {"family": "x"}}), "family: 'x' is unknown"),
         "unknown key": (made(weights, {"row": row | {"colour": 1}}), "colour: unknown key"),
         "another size": (made(weights, {"row": row | {"latent_dim": 3}}), "the weights are not those of its row"),
-        "beyond memory": (made(weights, {"row": row | {"latent_dim": 10**12}}), "the weights are not those of its row"),
-        "beyond numbers": (made(weights, {"row": row | {"latent_dim": 10**30}}), "the row in it cannot be built"),
+        "large": (made(weights, {"row": row | {"latent_dim": 10**6}}), "weights, and 100,000,000 are the most"),
+        "beyond memory": (made(weights, {"row": row | {"latent_dim": 10**12}}), "latent_dim: at most 1,000,000"),
+        "beyond numbers": (made(weights, {"row": row | {"latent_dim": 10**30}}), "latent_dim: at most 1,000,000"),
+        "many layers": (made(weights, {"row": row | {"widths": [1] * 200_000}}), "widths: has 200,000 entries"),
+        "other numbers": (made(weights | {first: weights[first].double()}, {"row": row}), "is F64 "),
         "a weight missing": (made({first: weights[first]}, {"row": row}), "the weights are not those of its row"),
         "not finite": (made(weights | {first: weights[first] * torch.nan}, {"row": row}), "weights that are not finite"),
     }
@@ -486,6 +512,56 @@ def test_codes_that_cannot_be_used(tmp_path):
     with zipfile.ZipFile(file, "w") as archive:
         archive.writestr("codes.npy", b"\x93NUMPY\x01\x00")
     assert "is not an NPZ file" in error("decode", "mlp_2", "--codes", file, "--output", tmp_path / "x.png")
+    for content in (
+        b"hello",
+        array_that_says_it_is("(True, 2)"),
+        array_that_says_it_is(f"({10**23}, 2)"),
+        array_that_says_it_is("(("),
+    ):
+        with zipfile.ZipFile(file, "w") as archive:
+            archive.writestr("codes.npy", content)
+        assert "no" in error("decode", "mlp_2", "--codes", file, "--output", tmp_path / "x.png")
+
+
+def array_that_says_it_is(shape: str) -> bytes:
+    header = f"{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}, }}\n".encode()
+    return b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header + bytes(8)
+
+
+@pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_codes_with_damage_anywhere_are_an_error_or_codes(compression, tmp_path):
+    plain = io.BytesIO()
+    np.save(plain, np.random.default_rng(0).standard_normal((3, 2)).astype(np.float32))
+    whole = io.BytesIO()
+    with zipfile.ZipFile(whole, "w", compression) as archive:
+        archive.writestr("codes.npy", plain.getvalue())
+    random = np.random.default_rng(0)
+    num_errors = 0
+    for _ in range(200):
+        damaged = bytearray(whole.getvalue())
+        for place in random.integers(0, len(damaged), 2):
+            damaged[place] = random.integers(256)
+        (tmp_path / "codes.npz").write_bytes(damaged)
+        try:
+            codes, _ = userfiles.read_codes(tmp_path / "codes.npz", (2,))
+        except UserError:
+            num_errors += 1
+        else:
+            assert np.isfinite(codes).all()
+    assert num_errors > 100
+
+
+@pytest.mark.parametrize("name", ["$x^{$.png", "a\nb.png", "\udcff.png", "\x1b[31m.png"])
+def test_the_map_marks_pictures_of_any_name(name, tmp_path):
+    run("embed", "mlp_2", "--num", 100, "--image", picture(tmp_path, name), "--output", tmp_path / "map.png")
+    assert (tmp_path / "map.png").stat().st_size > 10_000
+
+
+def test_what_is_no_file_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "model.safetensors")
+    assert "is not a file" in error("reconstruct", tmp_path / "model.safetensors", "--index", 1)
+    os.mkfifo(tmp_path / "codes.npz")
+    assert "is not a file" in error("decode", "mlp_2", "--codes", tmp_path / "codes.npz", "--output", tmp_path / "x.png")
 
 
 def test_who_reads_the_output_may_go():

@@ -1,13 +1,16 @@
 """params.yaml as it stands, and what is said of a wrong one."""
 
 import copy
+import math
+import os
+import re
 from pathlib import Path
 
 import pytest
 import yaml
 
 from conftest import ROOT
-from latentlab import params
+from latentlab import models, params
 
 CONTENT = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
 
@@ -89,6 +92,13 @@ def test_published_training_of_the_sources(study):
         ("published.cae_depth_3", {"test_mse": 0.1}, ["published.cae_depth_3", "no such row"]),
         ("baselines.cae_baseline", {"num_components": 3}, ["baselines.cae_baseline"]),
         ("baselines.pca_2.num_components", 785, ["baselines.pca_2.num_components", "784"]),
+        ("seeds", [10**25], ["seeds.0", "less than 2147483648"]),
+        ("split.seed", 10**12, ["split.seed", "less than 2147483648"]),
+        ("split.validation", 3, ["split.validation", "greater than or equal to 10"]),
+        ("training.fast.cae.epochs", 10**30, ["training.fast.cae.epochs", "less than or equal to 1000000"]),
+        ("training.fast.cae.optimizer.lr", math.inf, ["training.fast.cae.optimizer.lr", "finite"]),
+        ("analyses.denoising.sigmas", [math.inf], ["analyses.denoising.sigmas.0", "finite"]),
+        ("analyses.generation.mixture_components", 10**5, ["analyses.generation", "mixture_components", "num_fitted"]),
     ],
 )
 def test_a_wrong_value_is_one_clear_error(keys, value, words, tmp_path):
@@ -111,6 +121,14 @@ def test_a_row_name_that_dvc_cannot_address(tmp_path):
         ("seed: 0\nseed: 1\n", ["line 2", "'seed'", "twice"]),
         ("seed: [", ["not YAML"]),
         ("!!python/object/apply:os.getcwd []", ["not YAML"]),
+        ("seeds: [0]\nwhen: 2024-99-99\n", ["line 2", "'2024-99-99'"]),
+        ("a: !!int abc", ["line 1", "'abc'"]),
+        ("a: !!bool abc", ["line 1", "'abc'"]),
+        ("a: !!float ''", ["line 1", "''"]),
+        (f"a: {'9' * 5000}", ["line 1", "'999"]),
+        (f"seeds: {':'.join(['59'] * 3000)}", ["seeds", "more than a hundred digits"]),
+        ('"\\U0011FFFF": 1', ["not YAML"]),
+        ("a: b: c", ["not YAML: line 1, column 5: mapping values are not allowed here"]),
         ("", ["valid dictionary"]),
         ("- a list", ["valid dictionary"]),
     ],
@@ -120,6 +138,33 @@ def test_what_is_no_study_at_all(text, words, tmp_path):
     with pytest.raises(params.ParamsError) as caught:
         params.load(tmp_path / "params.yaml")
     assert all(word in str(caught.value) for word in words), str(caught.value)
+
+
+def test_a_name_that_is_too_long_for_a_file(tmp_path):
+    content = copy.deepcopy(CONTENT)
+    content["variants"]["a" * 300] = content["variants"]["mlp_8"]
+    with pytest.raises(params.ParamsError, match="at most 64"):
+        loaded(content, tmp_path)
+
+
+def test_what_is_no_file_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "params.yaml")
+    with pytest.raises(params.ParamsError, match="is not a file"):
+        params.load(tmp_path / "params.yaml")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("latent_dim", 1_000_000, "weights, and 100,000,000 are the most"),
+        ("latent_dim", 10**30, "latent_dim: at most 1,000,000"),
+        ("widths", [1] * 100_000, "widths: has 100,000 entries"),
+    ],
+)
+def test_a_model_that_is_too_large_is_not_built(study, key, value, words):
+    row = study.row("mlp_8")
+    with pytest.raises(params.ParamsError, match=re.escape(words)):
+        models.code_shape(row.model_copy(update={key: value}))
 
 
 def test_a_missing_file(tmp_path):

@@ -113,5 +113,5 @@ def test_bytes_that_are_no_text_and_a_file_that_is_not_there_are_clear_errors(tm
     (tmp_path / "params.yaml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(ParamsError, match="cannot be read"):
         params.load(tmp_path / "params.yaml")
-    with pytest.raises(ParamsError, match="cannot be read"):
+    with pytest.raises(ParamsError, match="is not a file"):
         params.load(tmp_path)

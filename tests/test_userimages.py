@@ -203,6 +203,14 @@ def encoded(image: Image.Image, kind: str, **settings: object) -> bytes:
     return buffer.getvalue()
 
 
+def turned(tag: int, form: int, value: bytes) -> bytes:
+    """A JPEG that lies on its side, by an EXIF tag beside which there is another whose form does not fit it."""
+    tags = sorted([(0x0112, 3, 1, struct.pack(">HH", 6, 0)), (tag, form, 1, value)])
+    entries = b"".join(struct.pack(">HHI", each, kind, count) + data for each, kind, count, data in tags)
+    exif = b"Exif\0\0MM\0\x2a" + struct.pack(">IH", 8, len(tags)) + entries + bytes(4)
+    return encoded(drawn(), "JPEG", exif=exif)
+
+
 FILES = {
     "empty": (b"", "is empty"),
     "text": (b"hello", "is not a PNG or JPEG image"),
@@ -211,6 +219,9 @@ FILES = {
     "half a bomb": (png_that_says_it_is(10_000, 10_000), "more than .* pixels"),
     "a size that does not hold": (png_that_says_it_is(3000, 3000), "cannot be read"),
     "truncated png": (encoded(drawn(), "PNG")[:500], "cannot be read"),
+    "exif of bytes": (turned(0x0103, 1, bytes(4)), "cannot be read"),
+    "exif out of range": (turned(0x011A, 6, b"\xff\xff\xff\xff"), "cannot be read"),
+    "exif that is no text": (turned(0x0132, 11, bytes(4)), "cannot be read"),
     "truncated jpeg": (encoded(drawn(), "JPEG")[:1500], "cannot be read"),
     "animated": (encoded(drawn(), "PNG", save_all=True, append_images=[drawn(stroke=9)]), "is animated"),
     "transparent": (encoded(Image.new("RGBA", (50, 50)), "PNG"), "is transparent everywhere"),
@@ -257,4 +268,5 @@ def test_damage_anywhere_is_an_error_or_a_picture(kind, tmp_path):
         else:
             assert grey.dtype == np.float32
             assert 0 <= grey.min() <= grey.max() <= 1
+            assert 0 <= userimages.resized(grey).min() <= userimages.resized(grey).max() <= 1
     assert num_errors > 0

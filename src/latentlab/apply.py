@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from latentlab import data, pictures, userfiles, usermodels
+from latentlab.errors import printable
 from latentlab.evaluation import interpolation
 from latentlab.models.conv_vae import ConvVAE
 from latentlab.userinputs import Preparation, Source, read_inputs
@@ -175,7 +176,12 @@ def embed(*, row: str, num: int, seed: int, sources: list[Source], as_is: bool, 
         accuracy = measured["knn10_accuracy"]
         print(f"{what}: silhouette {measured['silhouette']:.3f}, 10-nearest-neighbour accuracy {accuracy:.3f}")
     title = f"{len(digits):,} test images in {'the code' if is_plane else 't-SNE of the code'} of {model.name}"
-    marked = [(Path(name).name, point) for name, point in zip(names, points[len(digits) :], strict=True)]
+    # matplotlib sets what stands between dollars as mathematics
+    title = title.replace("$", r"\$")
+    marked = [
+        (printable(Path(name).name).replace("$", r"\$"), point)
+        for name, point in zip(names, points[len(digits) :], strict=True)
+    ]
     _write(pictures.scatter(points[: len(digits)], digits, marked, title), output)
 
 
@@ -192,7 +198,7 @@ def psnr(error: float) -> float:
 
 def _head(model: UserModel, notes: Sequence[str] = ()) -> None:
     for note in notes:
-        print(f"note: {note}", file=sys.stderr)
+        print(f"note: {printable(note)}", file=sys.stderr)
     size = model.code_shape.numel()
     print(f"{model.name}: code of {size:,} number{'s' if size > 1 else ''}, compression ratio {784 / size:g}")
 

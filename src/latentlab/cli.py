@@ -230,7 +230,9 @@ def _apply(command: str, given: dict[str, Any]) -> None:
 
 
 def _fail(message: str) -> NoReturn:
-    print(f"error: {message}", file=sys.stderr)
+    from latentlab.errors import printable
+
+    print(f"error: {printable(message)}", file=sys.stderr)
     sys.exit(2)
 
 

@@ -245,14 +245,13 @@ def _runs() -> Iterator[Finding]:
 def _study() -> Iterator[Finding]:
     from latentlab import params
     from latentlab.study import trials
-    from latentlab.study.storage import open_storage
+    from latentlab.study.storage import is_there, open_storage
 
     try:
         settings = params.load(layout.PARAMS).study
     except UserError:
         return  # has been said
-    path = Path(settings.storage.removeprefix("sqlite:///"))
-    if settings.storage.startswith("sqlite:///") and not path.exists():
+    if not is_there(settings.storage):
         yield Finding("ok", "study", "none yet: make study")
         return
     import optuna

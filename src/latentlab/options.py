@@ -69,12 +69,12 @@ def add_image_commands(command: Callable[[str, str, str], argparse.ArgumentParse
     encode = command("encode", "the code of an image, as numbers", "Encodes images, and prints the codes.")
     _add_row(encode)
     _add_images(encode)
-    encode.add_argument("--output", type=Path, metavar="FILE.npz", help="an NPZ with the codes, for `latentlab decode`")
+    encode.add_argument("--output", type=_path, metavar="FILE.npz", help="an NPZ with the codes, for `latentlab decode`")
 
     decode = command("decode", "the image of a code", "Decodes the codes of an NPZ file.")
     _add_row(decode)
     decode.add_argument(
-        "--codes", type=Path, required=True, metavar="FILE.npz",
+        "--codes", type=_path, required=True, metavar="FILE.npz",
         help="of `latentlab encode`, or any NPZ with an array `codes`, one code per row",
     )  # fmt: skip
     _add_picture(decode, "a PNG with the images", required=True)
@@ -88,10 +88,16 @@ def add_image_commands(command: Callable[[str, str, str], argparse.ArgumentParse
     embed.add_argument("--num", type=_number(100, 10_000), default=1000, help="how many test images (default: 1000)")
     embed.add_argument("--seed", type=_seed, default=42, help="of t-SNE (default: 42)")
     embed.add_argument(
-        "--image", dest="sources", type=Path, action="append", default=[], metavar="FILE", help="a picture of yours to mark"
+        "--image",
+        dest="sources",
+        type=_path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="a picture of yours to mark",
     )
     _add_preparation(embed)
-    embed.add_argument("--output", type=Path, required=True, metavar="FILE.png", help="the map")
+    embed.add_argument("--output", type=_path, required=True, metavar="FILE.png", help="the map")
 
 
 def add_export(command: Callable[[str, str, str], argparse.ArgumentParser]) -> None:
@@ -105,7 +111,7 @@ def add_export(command: Callable[[str, str, str], argparse.ArgumentParser]) -> N
     )
     _add_row(export)
     export.add_argument(
-        "--output", type=Path, metavar="FOLDER",
+        "--output", type=_path, metavar="FOLDER",
         help="for the files and report.json (default: exports/ and the name of row, recipe and seed)",
     )  # fmt: skip
 
@@ -207,7 +213,7 @@ def add_bench(command: Callable[[str, str, str], argparse.ArgumentParser]) -> No
     bench.add_argument("--quick", action="store_true", help="small, to see that it works; nothing is written")
     bench.add_argument("--full", action="store_true", help="the stages at the size of the study")
     bench.add_argument("--device", choices=("auto", "cpu", "cuda", "mps"), help="in the place of the one in params.yaml")
-    bench.add_argument("--output", type=Path, metavar="FOLDER", help="for the results, also of --quick")
+    bench.add_argument("--output", type=_path, metavar="FOLDER", help="for the results, also of --quick")
 
 
 def _add_row(parser: argparse.ArgumentParser) -> None:
@@ -226,7 +232,7 @@ def _add_images(parser: argparse.ArgumentParser) -> None:
         help="a test image of MNIST, 0 to 9999",
     )
     images.add_argument(
-        "--image", dest="sources", type=Path, action="append", default=[], metavar="FILE",
+        "--image", dest="sources", type=_path, action="append", default=[], metavar="FILE",
         help="a PNG or JPEG of yours: any size and colour; the digit in it is brought to MNIST's form",
     )  # fmt: skip
     _add_preparation(images)
@@ -238,7 +244,7 @@ def _add_preparation(group: "argparse._ActionsContainer") -> None:
 
 
 def _add_picture(parser: argparse.ArgumentParser, what: str, *, required: bool = False) -> None:
-    parser.add_argument("--output", type=Path, required=required, metavar="FILE.png", help=what)
+    parser.add_argument("--output", type=_path, required=required, metavar="FILE.png", help=what)
     parser.add_argument("--plain", action="store_true", help="in the PNG: the results alone, at 28x28 pixels")
 
 
@@ -251,8 +257,14 @@ def _number(least: int, most: int) -> Callable[[str], int]:
     return number
 
 
+def _path(text: str) -> Path:
+    if not text:
+        raise argparse.ArgumentTypeError("is empty: give a name")
+    return Path(text)
+
+
 def _source(text: str) -> int | Path:
-    return int(text) if text.removeprefix("-").isdecimal() else Path(text)
+    return int(text) if text.removeprefix("-").isdecimal() else _path(text)
 
 
 _seed = _number(0, 2**32 - 1)

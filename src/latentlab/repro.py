@@ -90,6 +90,13 @@ def reproduce(targets: Sequence[str], num_jobs: int | None, backend: str) -> int
         if (fault := explain(error, Path.cwd())) is None:
             raise
         raise MachineError(fault) from error
+    except (ArithmeticError, LookupError, RecursionError, TypeError, ValueError):
+        # what DVC's parser raises of a number or date that is none depends on what is wrong: ours says it, and where
+        from latentlab import layout, params
+
+        for path in filter(Path.exists, (layout.PARAMS, Path(params.FOUND))):
+            params.read_yaml(path)
+        raise
 
 
 class _Reproduction:

@@ -9,6 +9,7 @@ import zipfile
 from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Literal
 
 import numpy as np
@@ -54,7 +55,8 @@ def write(content: bytes, path: Path) -> None:
         UserError: It cannot be written.
     """
     try:
-        with replacing(path) as partial:
+        # a folder of our own for what is not whole yet: any name beside the file may be one of the user's
+        with TemporaryDirectory(dir=path.parent, prefix=".partial-") as folder, replacing(path, Path(folder)) as partial:
             partial.write_bytes(content)
     except OSError as error:
         raise UserError(f"{path}: cannot be written: {error.strerror}") from None
@@ -77,8 +79,10 @@ def read_codes(path: Path, code_shape: Sequence[int]) -> tuple[Array, str]:
     Raises:
         UserError: There is no such file, it is damaged, or holds no codes of that shape.
     """
-    if not path.is_file():
+    if not path.exists():
         raise UserError(f"{path}: no such file")
+    if not path.is_file():
+        raise UserError(f"{path}: is not a file")
     try:
         with zipfile.ZipFile(path) as archive:
             size = sum(entry.file_size for entry in archive.infolist())
@@ -86,11 +90,14 @@ def read_codes(path: Path, code_shape: Sequence[int]) -> tuple[Array, str]:
             raise UserError(f"{path}: holds {size:,} bytes, more than {MOST_IMAGES:,} codes take")
         with np.load(path, allow_pickle=False) as arrays:
             if "codes" not in arrays:
-                raise UserError(f"{path}: has no array `codes`: it has {', '.join(arrays.files) or 'none'}")
-            codes = arrays["codes"]
-            model = str(arrays["model"]) if "model" in arrays else ""
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zipfile.LargeZipFile, MemoryError) as error:
-        raise UserError(f"{path}: is not an NPZ file of numbers: {str(error).splitlines()[0]}") from None
+                raise UserError(f"{path}: has no array `codes`: it has {', '.join(arrays.files[:10]) or 'none'}")
+            codes, model = arrays["codes"], str(arrays["model"]) if "model" in arrays else ""
+            if not isinstance(codes, np.ndarray):  # NumPy gives the bytes of what is no array
+                raise UserError(f"{path}: `codes` is no array of NumPy's")
+    except UserError:
+        raise
+    except Exception as error:  # what NumPy, zipfile and the decompressors raise depends on where the damage is
+        raise UserError(f"{path}: is not an NPZ file of numbers: {error or type(error).__name__}") from None
     shape = tuple(code_shape)
     if codes.dtype.kind not in "fiu":
         raise UserError(f"{path}: `codes` holds {codes.dtype}, not numbers")

@@ -56,8 +56,9 @@ def read(path: Path) -> Array:
         raise UserError(f"{path}: has more than {Image.MAX_IMAGE_PIXELS:,} pixels: scale it down") from None
     except MemoryError:
         raise UserError(f"{path}: does not fit into memory: scale it down") from None
-    # what Pillow raises of a damaged file depends on where the damage is
-    except (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError) as error:
+    except UserError:
+        raise
+    except Exception as error:  # what Pillow raises of a damaged file depends on where the damage is
         raise UserError(f"{path}: cannot be read: {error}") from None
 
 
@@ -72,7 +73,7 @@ def has_dark_ink(grey: Array) -> bool:
 
 def resized(grey: Array) -> Array:
     """The picture as it is in 28x28 pixels, (28, 28); one of that size is not changed, another shape is squeezed."""
-    return grey if grey.shape == (FRAME, FRAME) else _scaled(grey, FRAME, FRAME)
+    return grey if grey.shape == (FRAME, FRAME) else np.clip(_scaled(grey, FRAME, FRAME), 0, 1)
 
 
 def framed(grey: Array) -> tuple[Array, bool]:

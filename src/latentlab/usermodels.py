@@ -3,6 +3,7 @@
 Legend: N images, D numbers in the code.
 """
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,12 +15,14 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from latentlab import checkpoint, data, layout, models, params
-from latentlab.errors import UserError
+from latentlab.errors import UserError, printable
 from latentlab.layout import Run
 from latentlab.models import Autoencoder
 from latentlab.params import Params, ParamsError, Row
 
 _BATCH_SIZE = 1000
+# by their names in safetensors; batch normalisation counts its batches
+_DTYPES = {torch.float32: "F32", torch.int64: "I64"}
 
 
 @dataclass(frozen=True)
@@ -99,7 +102,7 @@ def find(given: str) -> Path:
             raise UserError(f"{given}: there is no recipe {rest[0]!r}: choose from {', '.join(table.training)}")
         recipes = [recipe for recipe in table.training if recipe == rest[0]]
     if rest[1:]:
-        if len(rest) > 2 or not rest[1].isdecimal():
+        if len(rest) > 2 or not re.fullmatch("[0-9]{1,10}", rest[1]):
             raise UserError(f"{given}: a row is named like {name}, {name}-{rest[0]} or {name}-{rest[0]}-0")
         seeds = [int(rest[1])]
     runs = [Run(name, recipe, seed) for recipe in recipes for seed in seeds]
@@ -124,35 +127,45 @@ def load(path: Path, name: str) -> UserModel:
     """
     if not path.exists():
         raise UserError(f"{name}: no such file")
+    if not path.is_file():
+        raise UserError(f"{name}: is not a file")
     try:
         description = checkpoint.load_description(path)
         with safe_open(path, framework="pt") as file:
-            found = {key: tuple(file.get_slice(key).get_shape()) for key in file.keys()}  # noqa: SIM118
+            slices = {key: file.get_slice(key) for key in file.keys()}  # noqa: SIM118
+            found = {key: (each.get_dtype(), tuple(each.get_shape())) for key, each in slices.items()}
+        content = dict(description["row"])
     except (OSError, SafetensorError) as error:
         raise UserError(f"{name}: is not a checkpoint, or is damaged: {error}") from None
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, RecursionError):
         raise UserError(f"{name}: is not a checkpoint of latentlab: it does not say which row it is of") from None
     try:
-        row = Row.model_validate(description["row"])
-        with torch.device("meta"):  # takes no memory, however large the row
-            expected = {key: tuple(weight.shape) for key, weight in models.build(row, 0).state_dict().items()}
+        row = Row.model_validate(content)
+        expected = {key: (_DTYPES[weight.dtype], tuple(weight.shape)) for key, weight in models.empty_weights(row).items()}
     except ValidationError as error:
         fault = params.explain(error, "").split("\n")[0]
         raise UserError(f"{name}: the row in it is wrong, or of another version: {fault}") from None
-    except (ParamsError, KeyError, TypeError, RuntimeError, OverflowError) as error:
+    except ParamsError as error:
         raise UserError(f"{name}: the row in it cannot be built: {str(error).splitlines()[0]}") from None
     if found != expected:
         wrong = min(key for key in {*found, *expected} if found.get(key) != expected.get(key))
         raise UserError(
-            f"{name}: the weights are not those of its row: {wrong} is "
-            f"{found.get(wrong, 'missing')}, not {expected.get(wrong, 'there')}"
+            f"{name}: the weights are not those of its row: {wrong} is {_shown(found.get(wrong), 'missing')}, "
+            f"not {_shown(expected.get(wrong), 'there')}"
         )
-    model = models.build(row, 0).eval()
-    checkpoint.load_weights(model, path)
+    try:
+        model = models.build(row, 0).eval()
+        checkpoint.load_weights(model, path)
+    except (RuntimeError, SafetensorError) as error:
+        raise UserError(f"{name}: its weights cannot be read: {str(error).splitlines()[0]}") from None
     if not all(bool(weight.isfinite().all()) for weight in model.state_dict().values()):
         raise UserError(f"{name}: has weights that are not finite")
-    known = [str(description[key]) for key in ("name", "recipe", "seed") if key in description]
+    known = [printable(str(description[key])) for key in ("name", "recipe", "seed") if key in description]
     return UserModel("-".join(known) or name, row, _code_shape(model, row.input_size, name), model, description)
+
+
+def _shown(weight: tuple[str, tuple[int, ...]] | None, otherwise: str) -> str:
+    return f"{weight[0]} {weight[1]}" if weight else otherwise
 
 
 def _code_shape(model: Autoencoder, input_size: int, name: str) -> torch.Size:

@@ -7,15 +7,15 @@ import re
 import reprlib
 from collections.abc import Hashable, Iterable
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
 
 import yaml
 from pydantic import Field, ValidationError, model_validator
 
-from latentlab.errors import UserError
+from latentlab.errors import UserError, printable
 from latentlab.params.analyses import Analyses, LatentSpace
 from latentlab.params.rows import Baseline, Data, Experiment, Found, FoundFile, Published, Recipe, Row, RowName, Split
-from latentlab.params.section import Section
+from latentlab.params.section import Section, Seed
 from latentlab.params.study import StudySettings
 from latentlab.params.training import Adam, Constant, Cosine, Muon, Plateau, Training
 
@@ -42,6 +42,7 @@ __all__ = [
     "Training",
     "explain",
     "load",
+    "read_yaml",
 ]  # fmt: skip
 
 # beside params.yaml
@@ -55,7 +56,7 @@ class ParamsError(UserError):
 class Params(Section):
     """All of params.yaml; `variants` and `training` hold what was found by the study as well, `found` says which."""
 
-    seeds: list[Annotated[int, Field(ge=0)]] = Field(min_length=1)
+    seeds: list[Seed] = Field(min_length=1)
     recipes: list[Recipe] = Field(min_length=1)
     device: Literal["auto", "cpu", "cuda", "mps"]
     data: Data
@@ -145,6 +146,13 @@ def _choices(names: Iterable[str]) -> str:
 class UniqueKeyLoader(yaml.SafeLoader):
     """YAML as PyYAML's safe loader reads it, but a key that stands twice is a fault, not a silent overwrite."""
 
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep)
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):  # a date in month 13, `!!int x`
+            found = _SHORT.repr(node.value)
+            raise ParamsError(f"line {node.start_mark.line + 1}: {found} is not what YAML takes it for") from None
+
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[Any] = set()
         for key_node, _ in node.value:
@@ -171,7 +179,7 @@ def load(path: Path) -> Params:
     """
     content = read_yaml(path)
     found = path.with_name(FOUND)
-    if found.exists() and isinstance(content, dict):
+    if (found.exists() or found.is_symlink()) and isinstance(content, dict):
         content = _joined(content, read_yaml(found), found)
     try:
         return Params.model_validate(content)
@@ -185,13 +193,19 @@ def read_yaml(path: Path) -> Any:
     Raises:
         ParamsError: The file is missing, or is no such YAML.
     """
+    if path.exists() and not path.is_file():
+        raise ParamsError(f"{path}: is not a file")
     try:
         # a subclass of the safe loader: it constructs plain values only
         return yaml.load(path.read_text(encoding="utf-8"), Loader=UniqueKeyLoader)
     except (OSError, UnicodeDecodeError) as error:
         raise ParamsError(f"{path}: cannot be read: {error}") from None
-    except yaml.YAMLError as error:
-        raise ParamsError(f"{path}: is not YAML: {error}") from None
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+        raise ParamsError(f"{path}: is not YAML: {where}{error.problem}") from None
+    except (yaml.YAMLError, ValueError) as error:  # a letter that is none
+        raise ParamsError(f"{path}: is not YAML: {str(error).splitlines()[0]}") from None
     except RecursionError:
         raise ParamsError(f"{path}: is nested too deeply") from None
     except ParamsError as error:
@@ -219,7 +233,12 @@ def _joined(content: dict[str, Any], found: Any, path: Path) -> dict[str, Any]:
 
 
 # what aliases in YAML stand for can be far longer than the file
-_SHORT = reprlib.Repr()
+class _Short(reprlib.Repr):
+    def repr_int(self, x: int, level: int) -> str:
+        return super().repr_int(x, level) if abs(x) < 10**100 else "a number of more than a hundred digits"
+
+
+_SHORT = _Short()
 _SHORT.maxlevel, _SHORT.maxstring, _SHORT.maxlong, _SHORT.maxother = 3, 200, 200, 200
 
 
@@ -227,7 +246,9 @@ def explain(error: ValidationError, where: str) -> str:
     """One line per fault: where it stands, what is wrong, what was found."""
     lines = []
     for fault in error.errors():
-        key = ".".join(str(part) for part in fault["loc"] if part not in ("adam", "muon", "constant", "cosine", "plateau"))
+        key = ".".join(
+            printable(str(part)) for part in fault["loc"] if part not in ("adam", "muon", "constant", "cosine", "plateau")
+        )
         found = "" if fault["type"] in ("missing", "value_error") else f", found {_SHORT.repr(fault['input'])}"
         message = fault["msg"].removeprefix("Value error, ")
         if fault["type"] == "extra_forbidden":

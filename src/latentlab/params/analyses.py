@@ -1,10 +1,10 @@
 """What is asked of every trained row, beside its reconstruction error."""
 
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic import Field, PositiveFloat, model_validator
 
-from latentlab.params.section import Section
+from latentlab.params.section import Count, Section, Seed
 
 
 class Denoising(Section):
@@ -18,17 +18,17 @@ class Interpolation(Section):
 
     first: int = Field(ge=0)
     second: int = Field(ge=0)
-    num_steps: int = Field(ge=3)
-    num_pairs: int = Field(ge=2)
+    num_steps: int = Field(ge=3, le=1000)
+    num_pairs: int = Field(ge=2, le=1_000_000)
 
 
 class LatentSpace(Section):
     """How many test codes t-SNE embeds, a tenth of them of each digit, and its own settings."""
 
-    num_small: int = Field(ge=20)
-    num_large: int = Field(ge=20)
+    num_small: int = Field(ge=20, le=10_000)
+    num_large: int = Field(ge=20, le=10_000)
     perplexity: PositiveFloat
-    seed: int = Field(ge=0)
+    seed: Seed
 
 
 class Generation(Section):
@@ -38,13 +38,21 @@ class Generation(Section):
     `num_fitted` training codes; `num_draws` reconstructions of one input by samples of a VAE's posterior.
     """
 
-    grid_side: int = Field(ge=2)
+    grid_side: int = Field(ge=2, le=100)
     grid_extent: PositiveFloat
-    num_shown: PositiveInt
-    num_samples: int = Field(ge=10)
-    mixture_components: PositiveInt
-    num_fitted: PositiveInt
-    num_draws: int = Field(ge=2)
+    num_shown: Count
+    num_samples: int = Field(ge=10, le=1_000_000)
+    mixture_components: Count
+    num_fitted: Count
+    num_draws: int = Field(ge=2, le=1000)
+
+    @model_validator(mode="after")
+    def _enough_codes(self) -> Self:
+        if self.mixture_components > self.num_fitted:
+            raise ValueError(
+                f"mixture_components is {self.mixture_components}, more than the codes, num_fitted {self.num_fitted}"
+            )
+        return self
 
 
 class Compression(Section):
@@ -56,21 +64,21 @@ class Compression(Section):
 class Codecs(Section):
     """How many test images are stored each by itself; the sheet holds all of them."""
 
-    num_images: PositiveInt
+    num_images: Count
 
 
 class Probes(Section):
     """Neighbours of the nearest-neighbour probe; numbers of labels of the label-efficient probes, and their draws."""
 
-    neighbours: PositiveInt
-    label_counts: list[PositiveInt]
-    num_draws: int = Field(ge=2)
+    neighbours: Count
+    label_counts: list[Count]
+    num_draws: int = Field(ge=2, le=1000)
 
 
 class Analyses(Section):
     """What is asked of every trained row, beside its reconstruction error."""
 
-    seed: int = Field(ge=0)
+    seed: Seed
     denoising: Denoising
     interpolation: Interpolation
     latent_space: LatentSpace

@@ -2,16 +2,18 @@
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFloat, model_validator
 
-from latentlab.params.section import Section
+from latentlab.params.section import Name, Section, Seed
 from latentlab.params.training import Training
 
 NUM_TRAINING_IMAGES = 60_000
 NUM_TEST_IMAGES = 10_000
 
 Recipe = Literal["fast", "published"]
-RowName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_]*$")]
+RowName = Name
+# of which the split takes some of each digit
+Images = Annotated[int, Field(ge=10)]
 
 
 class Data(Section):
@@ -24,10 +26,10 @@ class Data(Section):
 class Split(Section):
     """Numbers of images: training and validation from the 60,000, test from the 10,000."""
 
-    seed: int = Field(ge=0)
-    train: PositiveInt
-    validation: PositiveInt
-    test: PositiveInt
+    seed: Seed
+    train: Images
+    validation: Images
+    test: Images
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -43,7 +45,7 @@ class Split(Section):
 class Row(BaseModel):
     """One row of the experiment table; the keys that are not named here are the model's own (`architecture`)."""
 
-    model_config = ConfigDict(extra="allow", frozen=True, strict=True)
+    model_config = ConfigDict(extra="allow", frozen=True, strict=True, allow_inf_nan=False)
 
     source: str
     training: str
@@ -89,7 +91,7 @@ class Found(Section):
     """Rows that the trade-off study has found, with their settings, recipes and seeds."""
 
     recipes: list[Recipe]
-    seeds: list[Annotated[int, Field(ge=0)]]
+    seeds: list[Seed]
     variants: dict[RowName, Row]
     training: dict[RowName, Training]
 

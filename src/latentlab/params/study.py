@@ -2,12 +2,14 @@
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Discriminator, Field, PositiveFloat, PositiveInt, Tag, model_validator
+from pydantic import Discriminator, Field, PositiveFloat, Tag, model_validator
 
-from latentlab.params.section import Section
+from latentlab.params.section import Count, Name, Section, Seed
 from latentlab.params.training import Training
 
-Number = int | float
+Number = Annotated[int, Field(ge=-(10**12), le=10**12)] | float
+# parameters, or multiply-accumulates
+Compute = Annotated[int, Field(ge=1, le=10**15)]
 
 
 class Range(Section):
@@ -15,7 +17,7 @@ class Range(Section):
 
     low: Number
     high: Number
-    step: PositiveInt = 1
+    step: Count = 1
     log: bool = False
 
     @model_validator(mode="after")
@@ -65,16 +67,16 @@ class Bounds(Section):
     """What a trial must not exceed; `null` is no bound. `compute` is in the unit of the study's."""
 
     validation_mse: PositiveFloat | None
-    code_size: PositiveInt | None
-    compute: PositiveInt | None
+    code_size: Count | None
+    compute: Compute | None
 
 
 class ReferencePoint(Section):
     """The corner from which the hypervolume is measured; what is worse than it in anything adds nothing."""
 
     validation_mse: PositiveFloat
-    code_size: PositiveInt
-    compute: PositiveInt
+    code_size: Count
+    compute: Compute
 
 
 class Halving(Section):
@@ -83,9 +85,9 @@ class Halving(Section):
     The first `num_spared` trials that get there are never stopped there. See `latentlab.study.halving`.
     """
 
-    first_epoch: PositiveInt
-    factor: int = Field(ge=2)
-    num_spared: int = Field(ge=0)
+    first_epoch: Count
+    factor: int = Field(ge=2, le=1_000_000)
+    num_spared: int = Field(ge=0, le=1_000_000)
 
 
 class Knee(Section):
@@ -105,8 +107,8 @@ class LowestError(Section):
     """The lowest validation error whose code and compute are within the bounds."""
 
     rule: Literal["lowest_error"]
-    code_size: PositiveInt
-    compute: PositiveInt
+    code_size: Count
+    compute: Compute
 
 
 class LeastCompute(Section):
@@ -114,7 +116,7 @@ class LeastCompute(Section):
 
     rule: Literal["least_compute"]
     validation_mse: PositiveFloat
-    code_size: PositiveInt
+    code_size: Count
 
 
 Rule = Annotated[Knee | Smallest | LowestError | LeastCompute, Field(discriminator="rule")]
@@ -123,8 +125,8 @@ Rule = Annotated[Knee | Smallest | LowestError | LeastCompute, Field(discriminat
 class Final(Section):
     """How the winners are trained in the main pipeline: as their trials were, but for so many epochs, once per seed."""
 
-    epochs: PositiveInt
-    seeds: list[Annotated[int, Field(ge=0)]] = Field(min_length=1)
+    epochs: Count
+    seeds: list[Seed] = Field(min_length=1)
 
 
 class StudySettings(Section):
@@ -135,11 +137,11 @@ class StudySettings(Section):
     winners' rows, `known_rows` are tried first, and `reference` is the row to beat.
     """
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=64)
     storage: str = Field(min_length=1)
-    seed: int = Field(ge=0)
+    seed: Seed
     sampler: Literal["tpe", "nsga2", "random"]
-    num_trials: PositiveInt
+    num_trials: Count
     stale_after_seconds: PositiveFloat
     source: str
     compute: Literal["parameters", "macs"]
@@ -150,5 +152,5 @@ class StudySettings(Section):
     bounds: Bounds
     halving: Halving | None
     reference_point: ReferencePoint
-    winners: dict[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_]*$")], Rule] = Field(min_length=1)
+    winners: dict[Name, Rule] = Field(min_length=1)
     final: Final

@@ -2,9 +2,9 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeFloat, PositiveFloat
 
-from latentlab.params.section import Section
+from latentlab.params.section import Count, Section
 
 
 class Adam(Section):
@@ -21,7 +21,7 @@ class Muon(Section):
     name: Literal["muon"]
     lr: PositiveFloat
     momentum: float = Field(ge=0, lt=1)
-    newton_schulz_steps: PositiveInt
+    newton_schulz_steps: Annotated[int, Field(ge=1, le=100)]
     adamw_lr: PositiveFloat
 
 
@@ -44,7 +44,7 @@ class Plateau(Section):
     name: Literal["plateau"]
     monitor: Literal["train_loss", "validation_loss"]
     factor: float = Field(gt=0, lt=1)
-    patience: int = Field(ge=0)
+    patience: int = Field(ge=0, le=1_000_000)
     threshold: NonNegativeFloat
 
 
@@ -54,8 +54,8 @@ class Training(Section):
     "bfloat16" is for convolutions and matrix products, and where the processor computes it itself; elsewhere it is float32.
     """
 
-    epochs: PositiveInt
-    batch_size: PositiveInt
+    epochs: Count
+    batch_size: Count
     precision: Literal["float32", "bfloat16"]
     optimizer: Annotated[Adam | Muon, Field(discriminator="name")]
     schedule: Annotated[Constant | Cosine | Plateau, Field(discriminator="name")]

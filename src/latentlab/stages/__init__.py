@@ -9,7 +9,7 @@ from collections.abc import Callable
 from types import FrameType
 
 from latentlab import faults, layout, memory, params
-from latentlab.errors import UserError
+from latentlab.errors import UserError, printable
 
 
 def start(stage: Callable[..., None], arguments: list[str], *, pinned: bool = True) -> None:
@@ -33,7 +33,8 @@ def start(stage: Callable[..., None], arguments: list[str], *, pinned: bool = Tr
     try:
         stage(*arguments)
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+        for line in str(error).split("\n"):
+            print(f"error: {printable(line)}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)

@@ -21,7 +21,7 @@ from latentlab.stages import log
 from latentlab.study import outcome, space, trials, without_warnings
 from latentlab.study.objective import OBJECTIVES, excess
 from latentlab.study.pictures import draw_figures
-from latentlab.study.storage import errors_of_storage, open_storage
+from latentlab.study.storage import errors_of_storage, is_there, open_storage
 from latentlab.study.worker import STORAGE, sampler
 from latentlab.tracking import runs, store, studies
 
@@ -93,6 +93,8 @@ def status(storage_url: str | None) -> None:
     url = storage_url or project.study.storage
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:
+        if not is_there(url):
+            raise KeyError
         study = optuna.load_study(study_name=project.study.name, storage=open_storage(url))
     except KeyError:
         raise StudyError(

@@ -60,6 +60,14 @@ def open_storage(url: str) -> BaseStorage:
         raise StorageError(f"study.storage: {without_passwords(url)}: {error}") from None
 
 
+def is_there(url: str) -> bool:
+    """Whether a storage that is a file is there, as opening it would make it; a server has to be asked, so it is True."""
+    for prefix in ("sqlite:///", "journal:///"):
+        if url.startswith(prefix):
+            return Path(url.removeprefix(prefix)).exists()
+    return True
+
+
 @contextmanager
 def errors_of_storage(url: str) -> Iterator[None]:
     """Makes what a storage that has gone away raises one clear error.
