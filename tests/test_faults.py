@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import IO
 
 import mlflow
+import psutil
 import pytest
 import yaml
 
@@ -314,6 +315,20 @@ def test_another_working_directory(project):
     code, output = project.attempt("latentlab", "reconstruct", "mlp_8", "--index", "3", "--output", "x.png", below="src")
     assert code == 0, output
     (project.folder / "src/x.png").unlink()
+
+
+def test_a_verification_ends_when_it_is_asked_to(project, tmp_path):
+    process = project.start("latentlab", "verify", "mlp_8", said=tmp_path / "said", TMPDIR=str(tmp_path))
+    over = time.monotonic() + 120
+    while not list(tmp_path.glob("latentlab-verify-*/*/plans")):
+        assert time.monotonic() < over, (tmp_path / "said").read_text(encoding="utf-8")
+        time.sleep(0.1)
+    process.terminate()
+    assert process.wait(timeout=120) == 128 + signal.SIGTERM
+    assert not list(tmp_path.glob("latentlab-verify-*"))
+    assert not [
+        each for each in psutil.process_iter(["environ"]) if (each.info["environ"] or {}).get("TMPDIR") == str(tmp_path)
+    ]
 
 
 def test_without_git(project, tmp_path):

@@ -208,8 +208,11 @@ def test_the_doctor_sees_what_is_broken_and_says_what_to_do(project):
     experiment = client.get_experiment_by_name("latentlab").experiment_id
     gone = process_tags() | {"process.started": "1000.0"}
     left = client.create_run(experiment, tags=gone, run_name="left").info.run_id
-    # a folder that belongs to nothing, and a line of params.yaml that is wrong
+    # a folder that belongs to nothing, one of a run of somebody else's, and a line of params.yaml that is wrong
     (project.folder / "mlruns/artifacts/0123").mkdir()
+    other = client.create_experiment("theirs", artifact_location=(project.folder / "mlruns/artifacts").as_uri())
+    theirs = client.create_run(other).info.run_id
+    client.log_artifact(theirs, str(project.folder / "params.yaml"))
     content = project.params()
     project.write_params(content | {"device": "tpu"})
     output = project.run("latentlab", "doctor", check=False)
@@ -217,6 +220,8 @@ def test_the_doctor_sees_what_is_broken_and_says_what_to_do(project):
     assert "problem DVC's cache: 1 objects are not what their name says" in output
     assert "1 runs are RUNNING, but their process is gone: left" in output
     assert orphans(output) == before + 1
+    assert "rm -r " in output
+    assert theirs not in output
     assert "Traceback" not in output
     project.write_params(content)
     client.delete_run(left)
@@ -234,7 +239,7 @@ def test_the_doctor_sees_what_is_broken_and_says_what_to_do(project):
     database.write_bytes(b"x" * 5000)
     output = project.run("latentlab", "doctor", check=False)
     assert "problem MNIST: missing or altered: t10k-labels-idx1-ubyte" in output
-    assert "problem mlflow: cannot be checked: DatabaseError: file is not a database" in output
+    assert "problem MLflow: mlruns/mlflow.db is damaged: file is not a database" in output
     project.environment["MLFLOW_TRACKING_URI"] = "http://me:secret@127.0.0.1:9"
     output = project.run("latentlab", "doctor", check=False)
     del project.environment["MLFLOW_TRACKING_URI"]
@@ -242,6 +247,30 @@ def test_the_doctor_sees_what_is_broken_and_says_what_to_do(project):
     assert "secret" not in output
     data.write_bytes(kept)
     database.write_bytes(database_kept)
+    # files of MLflow's store, what waits for a server, a training that was stopped, a study's file
+    artifacts, aside = project.folder / "mlruns/artifacts", project.folder / "mlruns/aside"
+    artifacts.rename(aside)
+    start = dict.fromkeys(("store", "process", "experiment", "tags", "start_time", "run_id"), "") | {"run_name": "left"}
+    written = {
+        "mlruns/spool/a.jsonl": json.dumps({"call": "start"} | start).encode(),
+        "mlruns/spool/b.damaged": b"",
+        ".dvc/tmp/epochs/mlp_8-fast-7.pt": b"",
+        "study/study.db": b"x" * 5000,
+    }
+    for name, content in written.items():
+        (project.folder / name).parent.mkdir(exist_ok=True)
+        (project.folder / name).write_bytes(content)
+    output = project.run("latentlab", "doctor", check=False)
+    for name in written:
+        (project.folder / name).unlink()
+    aside.rename(artifacts)
+    assert "problem MLflow: runs without their model, or whose files are cut: " in output
+    assert "problem MLflow: these runs wait to be sent: left" in output
+    assert "1 files in mlruns/spool do not say which run they are of" in output
+    assert "1 trainings go on after their last epoch: mlp_8-fast-7" in output
+    assert "mv study/study.db study/study.db.damaged; latentlab study run begins anew" in output
+    assert "cannot be checked" not in output
+    assert "problem" not in project.run("latentlab", "doctor")
 
 
 def test_dvc_commands_that_people_use(project):

@@ -12,7 +12,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import mlflow
@@ -75,7 +75,7 @@ def server(tmp_path, monkeypatch) -> Iterator[Server]:
     server.signal(signal.SIGCONT)
     server.signal(signal.SIGKILL)
     mlflow.set_tracking_uri(None)
-    spool.use("", None)
+    spool.use("", None, None)
 
 
 def train(experiment_id: str, trained: runs.RowOutputs, between: object = None) -> None:
@@ -250,6 +250,76 @@ def test_what_a_killed_training_left_is_sent_and_called_killed(tmp_path, server)
     (run,) = mlflow.MlflowClient().search_runs([store.open_store(tmp_path, needed=True)])
     assert run.info.status == "KILLED"
     assert history(run.info.run_id, "curve/train_loss") == CURVE
+
+
+def test_two_that_sync_at_once_log_once_and_show_no_password(tmp_path, server, monkeypatch):
+    monkeypatch.setenv(store.GOES_ON, "1")
+    server.signal(signal.SIGKILL)
+    train(store.open_store(tmp_path), outputs(tmp_path / "row", None))
+    server.start()
+    code = f"""
+        import sys
+        sys.path.insert(0, {str(ROOT / "tests")!r})
+        from pathlib import Path
+        from test_tracking import outputs
+        from latentlab.tracking import runs, store
+        folder = Path({str(tmp_path)!r})
+        row = outputs(folder / sys.argv[1], 0.03)
+        print(runs.complete_row(store.open_store(folder, needed=True), row))
+    """
+    command = [sys.executable, "-W", "ignore", "-c", textwrap.dedent(code)]
+    environment = os.environ | {"MLFLOW_TRACKING_URI": server.uri.replace("://", "://me:hush@")}
+    processes = [
+        subprocess.Popen([*command, name], env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        for name in ("one", "two")
+    ]
+    said = [process.communicate(timeout=120)[0] for process in processes]
+    assert "hush" not in "".join(said)
+    assert sorted(each.splitlines()[-1] for each in said) == ["files added", "up to date"], said
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server.uri)
+    (run,) = mlflow.MlflowClient().search_runs([store.open_store(tmp_path, needed=True)])
+    assert len(run.outputs.model_outputs) == 1
+    assert history(run.info.run_id, "test/mse") == [(0, 0.03)]
+
+
+class Stranger(http.server.BaseHTTPRequestHandler):
+    """Answers as MLflow does not."""
+
+    kind = ""
+
+    def do_GET(self) -> None:
+        if self.kind == "comes back in an hour":
+            self.send_response(503)
+            self.send_header("Retry-After", "3600")
+            self.end_headers()
+            return
+        self.send_response(200)
+        self.send_header("Content-Length", "1000" if self.kind == "one byte a second" else "2")
+        self.end_headers()
+        if self.kind == "knows no experiment":
+            self.wfile.write(b"{}")
+            return
+        with suppress(OSError):
+            for _ in range(1000):
+                self.wfile.write(b" ")
+                time.sleep(1)
+
+    do_POST = do_GET  # noqa: N815
+
+    def log_message(self, *_: object) -> None: ...
+
+
+@pytest.mark.parametrize("kind", ["one byte a second", "comes back in an hour", "knows no experiment"])
+def test_a_stranger_in_the_place_of_the_server_is_said_before_any_training(monkeypatch, kind):
+    monkeypatch.setattr(Stranger, "kind", kind)
+    monkeypatch.setattr(store, "_ANSWER_SECONDS", 5.0)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Stranger) as listener:
+        listener.daemon_threads = True
+        threading.Thread(target=listener.serve_forever, daemon=True).start()
+        with pytest.raises(spool.TrackingError, match=r"cannot be used: .*--offline"):
+            store.check_server(f"http://127.0.0.1:{listener.server_address[1]}")
+        listener.shutdown()
+        listener.block_on_close = False
 
 
 def test_what_waits_for_another_store_goes_on_waiting(tmp_path, server, monkeypatch):

@@ -139,6 +139,31 @@ def test_a_run_whose_files_are_gone_or_cut_is_logged_again(tmp_path, pattern, le
     assert len(everything(experiment_id)) == 1
 
 
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"garbage", b"[1]", b'{"call": "start"}', b"\xff\xfe", b'{"call": "start", "run_id": "", "sto', b"[" * 100_000],
+)
+def test_what_waits_in_a_damaged_file_is_set_aside_and_stops_nothing(tmp_path, content, capsys, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/another.db")
+    folder = tmp_path / store.SPOOL
+    folder.mkdir(parents=True)
+    (folder / "a.jsonl").write_bytes(content)
+    assert spool.waiting(folder) == [f"{folder / 'a.jsonl'} (damaged)"]
+    assert store.open_store(tmp_path) != spool.LATER
+    assert "does not say which run it is of: now a.damaged" in capsys.readouterr().err
+    assert (folder / "a.damaged").read_bytes() == content
+    assert spool.waiting(folder) == []
+
+
+@pytest.mark.parametrize(
+    ("uri", "words"), [("sqlite://", "gone with the process"), ("postgresql+nothing://a:hush@h/db", r"a:\*\*\*@h")]
+)
+def test_a_store_that_cannot_be_one_is_said(uri, words):
+    with pytest.raises(TrackingError, match=words) as caught:
+        store.check_server(uri)
+    assert "hush" not in str(caught.value)
+
+
 def test_the_model_loads_without_our_classes(tmp_path):
     experiment_id = store.open_store(tmp_path)
     trained = outputs(tmp_path / "row", 0.03)

@@ -22,6 +22,15 @@ def test_differences_are_named_by_their_key_and_sorted_out_by_size():
     assert verify.Difference("x", 0.0, 0.0).relative == 0
 
 
+@pytest.mark.parametrize("content", ["", "stages: [", "[]", "stages: 3", "\xff"])
+def test_a_damaged_lock_is_one_line(tmp_path, monkeypatch, content):
+    monkeypatch.chdir(tmp_path)
+    assert verify._locked_stages() == {}
+    verify.LOCK.write_bytes(content.encode("latin-1"))
+    with pytest.raises(verify.VerifyError, match=r"dvc.lock is damaged: git checkout dvc.lock"):
+        verify._locked_stages()
+
+
 def test_numbers_near_the_committed_ones_are_within_the_tolerance_and_others_beyond(tmp_path, capsys):
     committed, made = tmp_path / "committed.json", tmp_path / "made.json"
     for value, good in ((1.0, True), (1.0 + verify.TOLERANCE / 2, True), (1.0 + 2 * verify.TOLERANCE, False)):

@@ -3,6 +3,7 @@
 import importlib.metadata
 import os
 import re
+import shlex
 import shutil
 import sqlite3
 import sys
@@ -136,10 +137,11 @@ def _data() -> Iterator[Finding]:
 
 
 def _dvc() -> Iterator[Finding]:
-    from dvc.exceptions import NotDvcRepoError
+    from dvc.exceptions import DvcException, NotDvcRepoError
     from dvc.lock import LockError
     from dvc.repo import Repo
     from dvc.rwlock import RWLockFileCorruptedError, RWLockFileFormatError
+    from dvc.scm import SCMError
 
     from latentlab.holder import lock_holder, stage_runner
 
@@ -149,6 +151,9 @@ def _dvc() -> Iterator[Finding]:
         yield Finding(
             "problem", "DVC", f"this folder is no DVC repository: {error}", "go to the project's folder, or dvc init"
         )
+        return
+    except SCMError as error:
+        yield Finding("problem", "DVC", str(error), "git init, or dvc config core.no_scm true to do without")
         return
     with repo:
         try:
@@ -161,6 +166,13 @@ def _dvc() -> Iterator[Finding]:
                 about = "its list of who uses which files was left behind by a process that was killed"
                 yield Finding("problem", "DVC", about, "latentlab repro, which clears it")
             return
+        except DvcException as error:
+            first = str(error).splitlines()[0]
+            yield Finding(
+                "problem", "DVC", f"cannot read its files: {first}", "mend them, or git checkout dvc.yaml dvc.lock"
+            )
+            return
+    yield from _states()
     if stale:
         names = ", ".join(sorted(stale)[:6]) + (", ..." if len(stale) > 6 else "")
         yield Finding("note", "DVC", f"{len(stale)} stages are not up to date: {names}", "latentlab repro")
@@ -172,6 +184,13 @@ def _dvc() -> Iterator[Finding]:
         yield Finding("problem", "DVC's cache", f"{len(broken)} objects are not what their name says: {shown}", remedy)
     else:
         yield Finding("ok", "DVC's cache", "every object is what its name says")
+
+
+def _states() -> Iterator[Finding]:
+    """Of trainings that were stopped."""
+    if states := sorted(layout.EPOCHS.glob("*.pt")):
+        about = f"{len(states)} trainings go on after their last epoch: {', '.join(path.stem for path in states[:5])}"
+        yield Finding("note", "training", about, f"latentlab repro; or rm {layout.EPOCHS}/*.pt to begin anew")
 
 
 def _broken_objects(cache: Path) -> list[Path]:
@@ -188,18 +207,26 @@ def _broken_objects(cache: Path) -> list[Path]:
 def _mlflow() -> Iterator[Finding]:
     uri = os.environ.get("MLFLOW_TRACKING_URI", "")
     database = Path("mlruns/mlflow.db")
+    yield from _waiting(uri)
     if uri:
         yield from _server(uri)
         return
     if not database.exists():
         yield Finding("ok", "MLflow", "no store yet: the first run makes it")
         return
-    with sqlite3.connect(f"file:{database}?mode=ro", uri=True) as connection:
+    connection = sqlite3.connect(f"file:{database}?mode=ro", uri=True)
+    try:
         state = connection.execute("PRAGMA quick_check").fetchone()[0]
-    connection.close()
+    except sqlite3.DatabaseError as error:
+        state = str(error)
+    finally:
+        connection.close()
     if state != "ok":
         yield Finding(
-            "problem", "MLflow", f"{database} is damaged: {state}", f"mv {database} aside; latentlab sync fills a new one"
+            "problem",
+            "MLflow",
+            f"{database} is damaged: {state}",
+            f"mv {database} {database}.damaged; latentlab sync fills a new one",
         )
         return
     yield Finding("ok", "MLflow", f"{database} is whole")
@@ -207,18 +234,32 @@ def _mlflow() -> Iterator[Finding]:
 
 
 def _server(uri: str) -> Iterator[Finding]:
-    from latentlab.tracking.spool import TrackingError, waiting
-    from latentlab.tracking.store import SPOOL, check_server
+    from latentlab.tracking.spool import TrackingError
+    from latentlab.tracking.store import check_server
 
     try:
         check_server(uri)
     except TrackingError as error:
         yield Finding("problem", "MLflow", str(error))
     else:
-        yield Finding("ok", "MLflow", f"{without_passwords(uri)} answers")
+        yield Finding("ok", "MLflow", f"{without_passwords(uri, uri)} answers")
         yield from _runs()
-    if runs := waiting(layout.project_root() / SPOOL):
-        yield Finding("problem", "MLflow", f"these runs wait to be sent: {', '.join(runs[:5])}", "latentlab sync")
+
+
+def _waiting(uri: str) -> Iterator[Finding]:
+    from latentlab.tracking.spool import waiting
+    from latentlab.tracking.store import SPOOL
+
+    folder = layout.project_root() / SPOOL
+    if runs := waiting(folder):
+        remedy = "latentlab sync" if uri else "latentlab sync, with MLFLOW_TRACKING_URI set to their server again"
+        yield Finding("problem", "MLflow", f"these runs wait to be sent: {', '.join(runs[:5])}", remedy)
+    if damaged := sorted(folder.glob("*.damaged")):
+        about = f"{len(damaged)} files in {folder} do not say which run they are of"
+        remedy = (
+            f"latentlab sync logs every row from its files; then rm {' '.join(shlex.quote(str(each)) for each in damaged)}"
+        )
+        yield Finding("note", "MLflow", about, remedy)
 
 
 def _runs() -> Iterator[Finding]:
@@ -237,7 +278,12 @@ def _runs() -> Iterator[Finding]:
         )
     if seen.orphans:
         about = f"{len(seen.orphans)} folders of artifacts belong to no run, such as {seen.orphans[0]}"
-        yield Finding("note", "MLflow", about, "of runs that were deleted: `mlflow gc` clears them")
+        yield Finding("note", "MLflow", about, f"rm -r {' '.join(shlex.quote(str(each)) for each in seen.orphans)}")
+    if seen.num_deleted:
+        about = f"{seen.num_deleted} runs are deleted, most of them since another took their place; their files are kept"
+        uri = "sqlite:///mlruns/mlflow.db"
+        remedy = f"MLFLOW_TRACKING_URI={uri} mlflow gc --backend-store-uri {uri} (only if the space is wanted)"
+        yield Finding("note", "MLflow", about, "" if os.environ.get("MLFLOW_TRACKING_URI") else remedy)
     if not (seen.left or seen.bare or seen.orphans):
         yield Finding("ok", "MLflow", f"{seen.num_runs} runs, each with what it should have")
 
@@ -245,7 +291,7 @@ def _runs() -> Iterator[Finding]:
 def _study() -> Iterator[Finding]:
     from latentlab import params
     from latentlab.study import trials
-    from latentlab.study.storage import is_there, open_storage
+    from latentlab.study.storage import StorageError, is_there, open_storage
 
     try:
         settings = params.load(layout.PARAMS).study
@@ -257,9 +303,21 @@ def _study() -> Iterator[Finding]:
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    study = optuna.load_study(study_name=settings.name, storage=open_storage(settings.storage))
+    try:
+        study = optuna.load_study(study_name=settings.name, storage=open_storage(settings.storage))
+    except KeyError:
+        yield Finding("ok", "study", f"no {settings.name} yet: make study")
+        return
+    except StorageError as error:
+        file = settings.storage.removeprefix("sqlite:///")
+        is_file = file != settings.storage
+        remedy = (
+            f"mv {file} {file}.damaged; latentlab study run begins anew" if is_file else "start it, or mend study.storage"
+        )
+        yield Finding("problem", "study", str(error), remedy)
+        return
     counts = trials.counts(study.get_trials(deepcopy=False))
-    yield Finding("ok", "study", f"{settings.name} in {without_passwords(settings.storage)}: {counts}")
+    yield Finding("ok", "study", f"{settings.name} in {without_passwords(settings.storage, settings.storage)}: {counts}")
 
 
 CHECKS: tuple[Callable[[], Iterator[Finding]], ...] = (

@@ -162,7 +162,8 @@ def add_study(command: Callable[[str, str, str], argparse.ArgumentParser]) -> No
     )  # fmt: skip
     study.add_argument(
         "--storage", dest="storage_url", metavar="URL",
-        help="of run and status: in the place of study.storage: sqlite:///FILE, postgresql://..., journal:///FILE, grpc://...",
+        help="of run and status: in the place of study.storage: sqlite:///FILE, postgresql://, journal:///FILE, grpc://; "
+        "with a password in it, set LATENTLAB_STORAGE instead: everybody can read the arguments of a process",
     )  # fmt: skip
 
 

@@ -7,8 +7,9 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -65,7 +66,7 @@ def verify(names: Sequence[str]) -> int:
         project.row(name)
     if not layout.DATA.is_dir():
         raise VerifyError("MNIST is not here: latentlab repro download")
-    lock = yaml.safe_load(LOCK.read_text(encoding="utf-8"))["stages"] if LOCK.exists() else {}
+    lock = _locked_stages()
     runs = [
         Run(name, recipe, seed)
         for name in names or project.variants
@@ -80,15 +81,35 @@ def verify(names: Sequence[str]) -> int:
             for stage in STAGES
             for output in lock.get(f"{stage}{suffix}@{run}", {}).get("outs", [])
         }
-        with TemporaryDirectory(prefix="latentlab-verify-") as scratch, ThreadPoolExecutor(2) as pool:
+        with TemporaryDirectory(prefix="latentlab-verify-") as scratch:
             folders = [Path(scratch) / name for name in ("first", "second")]
-            list(pool.map(lambda folder, run=run: _make(run, folder), folders))
+            _make_both(run, folders)
             good &= _report(run, folders, locked)
     return 0 if good else 1
 
 
-def _make(run: Run, folder: Path) -> None:
-    """Makes a run in an empty folder, by the commands of its stages."""
+def _locked_stages() -> dict[str, Any]:
+    try:
+        lock = yaml.safe_load(LOCK.read_text(encoding="utf-8")) if LOCK.exists() else {"stages": {}}
+        return dict(lock["stages"])
+    except (yaml.YAMLError, UnicodeDecodeError, TypeError, ValueError, KeyError):
+        raise VerifyError(f"{LOCK} is damaged: git checkout {LOCK}") from None
+
+
+def _make_both(run: Run, folders: Sequence[Path]) -> None:
+    """Makes a run in two empty folders at the same time; when one fails, or this is interrupted, both end at once."""
+    stop = threading.Event()
+    with ThreadPoolExecutor(len(folders)) as pool:
+        making = [pool.submit(_make, run, folder, stop) for folder in folders]
+        try:
+            for each in as_completed(making):
+                each.result()
+        finally:
+            stop.set()
+
+
+def _make(run: Run, folder: Path, stop: threading.Event) -> None:
+    """Makes a run in an empty folder, by the commands of its stages, until it is told to stop."""
     (folder / layout.DATA).parent.mkdir(parents=True)
     (folder / layout.DATA).symlink_to(layout.DATA.resolve(), target_is_directory=True)
     for name in (layout.PARAMS, Path(params.FOUND)):
@@ -99,10 +120,18 @@ def _make(run: Run, folder: Path) -> None:
     commands = [("plan",), *((stage, run.row, run.recipe, str(run.seed)) for stage in STAGES)]
     for stage, *arguments in commands:
         command = [sys.executable, "-m", f"latentlab.stages.{stage}", *arguments]
-        done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
-        if done.returncode != 0:
-            last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
-            raise VerifyError(f"{stage}@{run} ended with {done.returncode}: {last}")
+        said = folder / "said"
+        with said.open("wb") as file:
+            process = subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.DEVNULL, stderr=file)
+        while process.poll() is None:
+            if stop.wait(0.1):
+                process.terminate()
+                process.wait()
+                return
+        if process.returncode != 0:
+            lines = said.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+            last = lines[-1].removeprefix("error: ") if lines else "it said nothing"
+            raise VerifyError(f"{stage}@{run} ended with {process.returncode}: {last}")
 
 
 def _report(run: Run, folders: Sequence[Path], locked: Mapping[str, str]) -> bool:

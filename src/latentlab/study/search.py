@@ -38,7 +38,7 @@ def run(num_workers: int | None, storage_url: str | None, num_trials: int | None
 
     Args:
         num_workers: Processes of this machine that run trials; as many as it has cores if None.
-        storage_url: In the place of the one in params.yaml.
+        storage_url: In the place of the one in the variable LATENTLAB_STORAGE, or else in params.yaml.
         num_trials: In the place of the one in params.yaml.
 
     Raises:
@@ -46,14 +46,14 @@ def run(num_workers: int | None, storage_url: str | None, num_trials: int | None
     """
     project = stages.read_params()
     settings = project.study
-    url, num_trials = storage_url or settings.storage, num_trials or settings.num_trials
+    url, num_trials = _storage_url(project, storage_url), num_trials or settings.num_trials
     check(project)
     digest = data.digest(layout.DATA)
     layout.STUDY_LOCK.parent.mkdir(exist_ok=True)
     with FileLock(layout.STUDY_LOCK):  # two that make the tables of one database at the same time break it
         study = open_study(project, url, digest)
     trials.Watch(settings.stale_after_seconds).retry_lost(study)
-    place = without_passwords(url)
+    place = without_passwords(url, url)
     description = f"The trade-off study `{settings.name}` in `{place}`: {num_trials} trials of sampler {settings.sampler}."
     parent = studies.open_parent(project, _definition(project, digest), description)
     status, values = "FAILED", {}
@@ -74,6 +74,10 @@ def run(num_workers: int | None, storage_url: str | None, num_trials: int | None
         studies.close_parent(parent, settings.name, status, values, files)
 
 
+def _storage_url(project: Params, given: str | None) -> str:
+    return given or os.environ.get(STORAGE) or project.study.storage
+
+
 def _values(found: list[optuna.trial.FrozenTrial], project: Params) -> dict[str, float]:
     """How the study stands, in numbers."""
     values = {
@@ -90,7 +94,7 @@ def status(storage_url: str | None) -> None:
         UserError: There is no such study, or the storage cannot be used.
     """
     project = stages.read_params()
-    url = storage_url or project.study.storage
+    url = _storage_url(project, storage_url)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:
         if not is_there(url):
@@ -98,7 +102,7 @@ def status(storage_url: str | None) -> None:
         study = optuna.load_study(study_name=project.study.name, storage=open_storage(url))
     except KeyError:
         raise StudyError(
-            f"there is no study {project.study.name!r} in {without_passwords(url)}: latentlab study run"
+            f"there is no study {project.study.name!r} in {without_passwords(url, url)}: latentlab study run"
         ) from None
     _print_end(study.get_trials(deepcopy=False), project, url)
 
@@ -164,7 +168,7 @@ def _check_same(study: optuna.Study, wanted: dict[str, str], url: str) -> None:
     known = study.user_attrs.get("definition", {})
     differing = sorted(key for key in {*known, *wanted} if known.get(key) != wanted.get(key))
     if differing:
-        place = without_passwords(url)
+        place = without_passwords(url, url)
         raise StudyError(
             f"the study {study.study_name!r} in {place} is of another {', '.join(differing)}: give yours another "
             f"study.name in params.yaml, or delete the old one: optuna --storage {place} delete-study --study-name "
@@ -271,7 +275,7 @@ def _write(study: optuna.Study, project: Params) -> list[Path]:
 def _print_end(found: Sequence[optuna.trial.FrozenTrial], project: Params, url: str) -> None:
     settings = project.study
     volume = trials.dominated_volume(found, settings)
-    print(f"study {settings.name} in {without_passwords(url)}: {trials.counts(found)}; hypervolume {volume:.4f}")
+    print(f"study {settings.name} in {without_passwords(url, url)}: {trials.counts(found)}; hypervolume {volume:.4f}")
     print("front, smallest error first:")
     for trial in trials.front(found, settings):
         print(f"  {_line(trial, project)}")

@@ -51,13 +51,15 @@ def open_storage(url: str) -> BaseStorage:
         raise
     except ImportError:
         raise StorageError(
-            f"study.storage: {without_passwords(url)} needs a package: pip install {_package(url)}"
+            f"study.storage: {without_passwords(url, url)} needs a package: pip install {_package(url)}"
         ) from None
     except (OSError, SQLAlchemyError) as error:
         reason = str(getattr(error, "orig", None) or error).split("\n")[0]
-        raise StorageError(f"study.storage: {without_passwords(url)} cannot be used: {without_passwords(reason)}") from None
+        raise StorageError(
+            f"study.storage: {without_passwords(url, url)} cannot be used: {without_passwords(reason, url)}"
+        ) from None
     except RuntimeError as error:  # what Optuna raises for tables of another version
-        raise StorageError(f"study.storage: {without_passwords(url)}: {error}") from None
+        raise StorageError(f"study.storage: {without_passwords(url, url)}: {without_passwords(str(error), url)}") from None
 
 
 def is_there(url: str) -> bool:
@@ -75,20 +77,21 @@ def errors_of_storage(url: str) -> Iterator[None]:
     Raises:
         StorageError: It has; what it was told before is kept there.
     """
+    shown = without_passwords(url, url)
     try:
         yield
     except (optuna.exceptions.StorageInternalError, SQLAlchemyError) as error:
         cause = error.__cause__ or error
         reason = str(getattr(cause, "orig", None) or cause).split("\n")[0]
         raise StorageError(
-            f"study.storage: {without_passwords(url)} does not answer any more: {without_passwords(reason)}; the trials "
+            f"study.storage: {shown} does not answer any more: {without_passwords(reason, url)}; the trials "
             "that have ended are kept there: when it answers again, latentlab study run goes on"
         ) from error
     except Exception as error:
         if type(error).__module__.partition(".")[0] != "grpc":  # an extra package, which need not be there
             raise
         raise StorageError(
-            f"study.storage: {without_passwords(url)} does not answer any more; when it does, latentlab study run goes on"
+            f"study.storage: {shown} does not answer any more; when it does, latentlab study run goes on"
         ) from error
 
 
@@ -97,7 +100,7 @@ def _database(url: str) -> BaseStorage:
         parsed = make_url(url)
     except ArgumentError:
         raise StorageError(
-            f"study.storage: {without_passwords(url)!r} is no URL of a storage: it is one of {SCHEMES}"
+            f"study.storage: {without_passwords(url, url)!r} is no URL of a storage: it is one of {SCHEMES}"
         ) from None
     arguments: dict[str, Any] = {"pool_pre_ping": True}
     if parsed.get_backend_name() == "sqlite":
@@ -116,7 +119,7 @@ def _proxy(url: str) -> BaseStorage:
     except ValueError:
         host, port = None, None
     if not host or not port:
-        raise StorageError(f"study.storage: {without_passwords(url)!r} names no host and port: grpc://HOST:PORT")
+        raise StorageError(f"study.storage: {without_passwords(url, url)!r} names no host and port: grpc://HOST:PORT")
     with without_warnings():
         storage = optuna.storages.GrpcStorageProxy(host=host, port=port)
         storage.wait_server_ready(timeout=10)

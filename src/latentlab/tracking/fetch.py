@@ -38,5 +38,5 @@ def fetch_checkpoint(uri: str, root: Path, folder: Path) -> Path:
             mlflow.artifacts.download_artifacts(f"runs:/{run_id}/checkpoint/model.safetensors", dst_path=str(folder))
         )
     except (MlflowException, OSError) as error:
-        reason = without_passwords(str(error).splitlines()[0])
+        reason = without_passwords(str(error).splitlines()[0], server or "")
         raise UserError(f"{uri}: MLflow does not give its checkpoint: {reason}") from None

@@ -133,7 +133,7 @@ def complete_row(experiment_id: str, outputs: RowOutputs) -> str:
     Raises:
         TrackingError: The server does not take it.
     """
-    with store.errors_of_server():
+    with store.errors_of_server(), spool.one_at_a_time():
         return _complete_row(experiment_id, outputs)
 
 

@@ -4,12 +4,14 @@ The store on this machine, in mlruns/, is no server: where it cannot be written 
 """
 
 import json
+import os
+import re
 import sys
 import threading
 import time
 import uuid
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +30,9 @@ LATER = "later"
 # by which a run is found again when the answer to its making was lost
 _MARK = "latentlab.run"
 _PATIENCE_SECONDS = 120
+# what a line of a file that waits has at least, and its first line
+_LINE = {"call"}
+_START = {"call", "run_id", "store", "process", "experiment", "run_name", "tags", "start_time"}
 
 
 class TrackingError(UserError):
@@ -39,17 +44,27 @@ class _Present:
 
     experiment = ""
     folder: Path | None = None
+    lock: Path | None = None
     trouble: Exception = ConnectionError("no store has been opened")
 
 
-def use(experiment: str, folder: Path | None) -> None:
+def use(experiment: str, folder: Path | None, lock: Path | None) -> None:
     """Says of which experiment the runs of this process are from now on, and where those that no server takes wait.
 
     Args:
         experiment: Its name.
         folder: None with the store on this machine.
+        lock: A file, for `one_at_a_time`.
     """
-    _Present.experiment, _Present.folder = experiment, folder
+    _Present.experiment, _Present.folder, _Present.lock = experiment, folder, lock
+
+
+def one_at_a_time() -> AbstractContextManager[object]:
+    """Keeps other processes of this project out that look whether a run is whole, to add what it lacks."""
+    if _Present.lock is None:
+        return nullcontext()
+    _Present.lock.parent.mkdir(parents=True, exist_ok=True)
+    return FileLock(_Present.lock)
 
 
 def is_server() -> bool:
@@ -167,7 +182,7 @@ class RunWriter:
             raise error
         self._folder.mkdir(parents=True, exist_ok=True)
         self._file = self._folder / f"{uuid.uuid4().hex}.jsonl"
-        store = without_passwords(mlflow.get_tracking_uri())
+        store = present_store()
         start = {"call": "start", "run_id": self.run_id, "store": store, "process": process_tags()} | self._start
         write_text(json.dumps(start) + "\n", self._file)
         print(
@@ -185,7 +200,8 @@ class RunWriter:
 
 def reason(error: Exception) -> str:
     """What went wrong between us and a store, in a line without passwords."""
-    text = without_passwords(next(iter(str(error).splitlines()), "") or type(error).__name__)
+    text = without_passwords(str(error), os.environ.get("MLFLOW_TRACKING_URI", ""))
+    text = next(iter(text.splitlines()), "") or type(error).__name__
     return text.rpartition("Caused by ")[2].rstrip(")")[:300]
 
 
@@ -208,8 +224,15 @@ def send() -> list[str]:
         with FileLock(folder / ".lock", timeout=_PATIENCE_SECONDS):
             for path in sorted(folder.glob("*.jsonl"), key=lambda path: path.stat().st_mtime):
                 lines = _read(path)
+                if not lines:
+                    aside = path.rename(path.with_suffix(".damaged"))
+                    print(
+                        f"MLflow: {path.name} in {folder} does not say which run it is of: now {aside.name}",
+                        file=sys.stderr,
+                    )
+                    continue
                 start = lines[0]
-                if start["store"] != without_passwords(mlflow.get_tracking_uri()):
+                if _place(start["store"]) != _place(present_store()):
                     continue
                 if lines[-1]["call"] != "end":
                     if not is_gone(start["process"]):
@@ -234,19 +257,37 @@ def waiting(folder: Path) -> list[str]:
     names = []
     for path in folder.glob("*.jsonl"):
         with suppress(FileNotFoundError):  # another process has just sent it
-            names.append(str(_read(path)[0]["run_name"]))
+            lines = _read(path)
+            names.append(str(lines[0]["run_name"]) if lines else f"{path} (damaged)")
     return sorted(names)
 
 
 def _read(path: Path) -> list[dict[str, Any]]:
-    """The lines of a file; the last one is left out if its writer was killed in the middle of it."""
-    lines = []
-    for line in path.read_text(encoding="utf-8").splitlines():
+    """The lines of a file: the first is the start of a run, or there are none.
+
+    The last one is left out if its writer was killed in the middle of it.
+    """
+    lines: list[dict[str, Any]] = []
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
-            lines.append(json.loads(line))
-        except ValueError:
+            content = json.loads(line)
+        except (ValueError, RecursionError):
             break
+        if not isinstance(content, dict) or not (_LINE if lines else _START) <= content.keys():
+            break
+        lines.append(content)
     return lines
+
+
+def _place(store: str) -> str:
+    """A store's URL without who asks: a name or a password that was missing or wrong makes it no other store."""
+    return re.sub(r"(?<=://)[^/]*@", "", store).partition("?")[0].rstrip("/")
+
+
+def present_store() -> str:
+    """The URL of the present store, without its password."""
+    uri = mlflow.get_tracking_uri()
+    return without_passwords(uri, uri)
 
 
 def _replay(start: dict[str, Any], lines: list[dict[str, Any]]) -> None:

@@ -3,6 +3,7 @@
 import os
 import sqlite3
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +14,7 @@ from mlflow.entities import ViewType
 from mlflow.exceptions import MlflowException
 from requests import RequestException
 
+from latentlab.faults import MachineError, explain
 from latentlab.processes import is_gone
 from latentlab.secrets import without_passwords
 from latentlab.tracking import spool
@@ -24,7 +26,14 @@ SPOOL = Path("mlruns/spool")
 # Set where a command has asked the server before its first stage or trial: when it goes away after that, the work goes on.
 GOES_ON = "LATENTLAB_TRACKING_GOES_ON"
 # MLflow's own patience with a server that is not there is minutes, in which nothing is trained
-_PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
+_PATIENCE = {
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+    "MLFLOW_HTTP_RESPECT_RETRY_AFTER_HEADER": "false",
+}
+# for all of an answer; the timeout above is for each piece of it
+_ANSWER_SECONDS = 25.0
+_IN_MEMORY = ("sqlite://", "sqlite:///", "sqlite:///:memory:")
 
 # every column of MLflow's database that holds an absolute artifact location
 _LOCATIONS = (
@@ -47,13 +56,33 @@ def check_server(uri: str) -> None:
     """
     for name, value in _PATIENCE.items():
         os.environ.setdefault(name, value)
-    try:
-        mlflow.MlflowClient(uri).search_experiments(max_results=1)
-    except Exception as error:  # whatever a server, a proxy before it or a driver may answer
+    shown = without_passwords(uri, uri)
+    if uri in _IN_MEMORY:
+        raise TrackingError(f"MLflow at {shown} would be gone with the process: name a file, sqlite:////FOLDER/mlflow.db")
+    trouble: list[Exception] = []
+
+    def ask() -> None:
+        try:
+            # there is always the one that is called Default, though it may have been deleted
+            if not mlflow.MlflowClient(uri).search_experiments(ViewType.ALL, max_results=1):
+                trouble.append(ValueError("it answers, but not as MLflow does"))
+        except Exception as error:  # whatever a server, a proxy before it or a driver may answer
+            trouble.append(error)
+
+    asking = threading.Thread(target=ask, daemon=True)
+    asking.start()
+    asking.join(_ANSWER_SECONDS)
+    if asking.is_alive():
+        trouble.append(TimeoutError(f"no whole answer within {_ANSWER_SECONDS:.0f} s"))
+    if trouble:
+        if uri.startswith("sqlite:") and (fault := explain(trouble[0], Path.cwd())):
+            raise MachineError(fault)
+        needs = [each for each in (trouble[0], trouble[0].__cause__) if isinstance(each, ModuleNotFoundError)]
+        remedy = f"pip install a package with {needs[0].name}" if needs else "start it, or mend its address or password"
         raise TrackingError(
-            f"MLflow at {without_passwords(uri)} cannot be used: {spool.reason(error)}; start it, or unset "
-            "MLFLOW_TRACKING_URI (latentlab repro --offline) to use the store in mlruns/"
-        ) from None
+            f"MLflow at {shown} cannot be used: {spool.reason(trouble[0])}; {remedy}, or unset MLFLOW_TRACKING_URI "
+            "(latentlab repro --offline) to use the store in mlruns/"
+        )
 
 
 @contextmanager
@@ -64,8 +93,8 @@ def errors_of_server() -> Iterator[None]:
     except (MlflowException, RequestException) as error:
         if not spool.is_server():
             raise
-        place = without_passwords(mlflow.get_tracking_uri())
-        raise TrackingError(f"MLflow at {place} does not answer as it should: {spool.reason(error)}") from error
+        message = f"MLflow at {spool.present_store()} does not answer as it should: {spool.reason(error)}"
+        raise TrackingError(message) from error
 
 
 def check_later(experiment_id: str) -> None:
@@ -98,9 +127,10 @@ def open_store(root: Path, suffix: str = "", *, needed: bool = False) -> str:
     name = os.environ.get("MLFLOW_EXPERIMENT_NAME", DEFAULT_EXPERIMENT) + suffix
     folder = root.resolve() / "mlruns"
     embedded = f"sqlite:///{folder / 'mlflow.db'}"
-    uri = os.environ.get("MLFLOW_TRACKING_URI", embedded)
+    uri = os.environ.get("MLFLOW_TRACKING_URI") or embedded
+    lock = folder / ".rows.lock"
     if uri != embedded:
-        spool.use(name, root.resolve() / SPOOL)
+        spool.use(name, root.resolve() / SPOOL, lock)
         mlflow.set_tracking_uri(uri)
         try:
             check_server(uri)
@@ -115,7 +145,7 @@ def open_store(root: Path, suffix: str = "", *, needed: bool = False) -> str:
         if sent:
             print(f"MLflow: sent what waited of {', '.join(sent)}", file=sys.stderr)
         return experiment_id
-    spool.use(name, None)
+    spool.use(name, None, lock)
     folder.mkdir(exist_ok=True)
     # two processes that create and migrate one database at the same time can break it for good
     with FileLock(folder / ".lock"):
