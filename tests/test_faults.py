@@ -77,7 +77,8 @@ def nothing_cached(project: Project, part: str = "runs") -> Iterator[None]:
     [
         ("models", "400k", f"train@{RUN}"),
         ("results/runs", "8k", f"evaluate@{RUN}"),
-        ("mlruns", "100k", f"train@{RUN}"),
+        ("mlruns", "100k", f"train@{RUN}"),  # its database
+        ("mlruns", "2m", f"train@{RUN}"),  # its artifacts
         (".dvc/cache", "100k", f"train@{RUN}"),
         ("data", "100k", "download"),
     ],
@@ -116,7 +117,7 @@ def test_killed_again_and_again_at_any_moment(project, tmp_path, mnist_gz_folder
     victim = make(tmp_path / "victim", mnist_gz_folder)
     said = tmp_path / "said"
     victim.note_syncs(tmp_path / "syncs")
-    most = 8
+    most = 6
     lost: list[str] = []
     for attempt in range(most):
         lock = victim.folder / "dvc.lock"
@@ -174,7 +175,7 @@ def test_a_long_training_that_is_killed_goes_on_and_ends_with_the_same_bits(proj
     content = project.params()
     longer = project.params()
     running = "attributes.status = 'RUNNING' AND tags.row = 'mlp_8'"
-    longer["training"]["fast"]["mlp_8"]["epochs"] = 60
+    longer["training"]["fast"]["mlp_8"]["epochs"] = 20
     project.write_params(longer)
     try:
         project.repro(f"train@{RUN}")
@@ -186,6 +187,7 @@ def test_a_long_training_that_is_killed_goes_on_and_ends_with_the_same_bits(proj
             over = time.monotonic() + 120
             while not any("speed/epoch_seconds" in run.data.metrics for run in project.search(running)):
                 assert time.monotonic() < over, (tmp_path / "said").read_text(encoding="utf-8")
+                time.sleep(0.1)
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
             assert state.exists()
@@ -199,7 +201,7 @@ def test_a_long_training_that_is_killed_goes_on_and_ends_with_the_same_bits(proj
         client = mlflow.MlflowClient()
         speeds = [client.get_metric_history(run.info.run_id, "speed/epoch_seconds") for run in (newest, killed)]
         assert speeds[0][0].value == speeds[1][0].value
-        assert [point.step for point in speeds[0]] == list(range(1, 61))
+        assert [point.step for point in speeds[0]] == list(range(1, 21))
     finally:
         project.write_params(content)
         project.repro()

@@ -57,7 +57,7 @@ def test_make_study_is_killed_again_and_again_at_any_moment(project, tmp_path):
         process = victim.start(*MAKE_STUDY, said=tmp_path / "said", **ONE_WORKER)
         try:
             # the first kills come early, the later ones at any moment of what is left
-            code = process.wait(timeout=draw.uniform(3, 12 + 8 * kills) if kills < 7 else 600)
+            code = process.wait(timeout=draw.uniform(3, 12 + 8 * kills) if kills < 5 else 600)
             break
         except subprocess.TimeoutExpired:
             if kills % 2:
