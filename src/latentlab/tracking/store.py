@@ -1,14 +1,17 @@
 """The MLflow store: made once, mended after a move, cleared of runs that a killed process left behind."""
 
 import os
+import re
 import sqlite3
 import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import mlflow
+import requests
 from filelock import FileLock
 from mlflow.entities import ViewType
 from mlflow.exceptions import MlflowException
@@ -63,8 +66,8 @@ def check_server(uri: str) -> None:
 
     def ask() -> None:
         try:
-            # there is always the one that is called Default, though it may have been deleted
-            if not mlflow.MlflowClient(uri).search_experiments(ViewType.ALL, max_results=1):
+            found = mlflow.MlflowClient(uri).search_experiments(ViewType.ALL, max_results=1)
+            if not found and _is_stranger(uri):
                 trouble.append(ValueError("it answers, but not as MLflow does"))
         except Exception as error:  # whatever a server, a proxy before it or a driver may answer
             trouble.append(error)
@@ -83,6 +86,14 @@ def check_server(uri: str) -> None:
             f"MLflow at {shown} cannot be used: {spool.reason(trouble[0])}; {remedy}, or unset MLFLOW_TRACKING_URI "
             "(latentlab repro --offline) to use the store in mlruns/"
         )
+
+
+def _is_stranger(uri: str) -> bool:
+    """Whether what shows no experiments is no MLflow at all, and not one that shows none to this user."""
+    if urlsplit(uri).scheme not in ("http", "https"):
+        return False
+    answer = requests.get(f"{uri.rstrip('/')}/version", timeout=10)
+    return answer.status_code == requests.codes.ok and not re.match(r"\d+\.\d+", answer.text)
 
 
 @contextmanager
