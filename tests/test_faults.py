@@ -153,25 +153,8 @@ def test_killed_again_and_again_at_any_moment(project, tmp_path, mnist_gz_folder
     assert "problem" not in victim.run("latentlab", "doctor")
 
 
-def test_a_training_that_is_killed_is_called_so(project, tmp_path):
+def test_a_long_training_that_is_killed_is_called_so_goes_on_and_ends_with_the_same_bits(project, tmp_path):
     before = project.tracked()
-    said = tmp_path / "said"
-    shutil.rmtree(project.folder / "models/fast/mlp_8")
-    with nothing_cached(project):
-        process = project.start("latentlab", "repro", f"train@{RUN}", said=said)
-        over = time.monotonic() + 120
-        while not project.search("attributes.status = 'RUNNING'"):
-            assert time.monotonic() < over, said.read_text(encoding="utf-8")
-            time.sleep(0.05)
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-    time.sleep(2)  # the stage hears of it from the system
-    whole(project, before)
-    assert project.search("attributes.status = 'KILLED'")
-    assert not project.search("attributes.status = 'RUNNING'")
-
-
-def test_a_long_training_that_is_killed_goes_on_and_ends_with_the_same_bits(project, tmp_path):
     content = project.params()
     longer = project.params()
     running = "attributes.status = 'RUNNING' AND tags.row = 'mlp_8'"
@@ -197,6 +180,7 @@ def test_a_long_training_that_is_killed_goes_on_and_ends_with_the_same_bits(proj
         assert not state.exists()
         newest, killed = project.search("tags.row = 'mlp_8'")[:2]
         assert (newest.info.status, killed.info.status) == ("FINISHED", "KILLED")
+        assert not project.search("attributes.status = 'RUNNING'")
         # how fast the first epoch was is of the process that was killed: so it was not trained again
         client = mlflow.MlflowClient()
         speeds = [client.get_metric_history(run.info.run_id, "speed/epoch_seconds") for run in (newest, killed)]
@@ -204,7 +188,7 @@ def test_a_long_training_that_is_killed_goes_on_and_ends_with_the_same_bits(proj
         assert [point.step for point in speeds[0]] == list(range(1, 21))
     finally:
         project.write_params(content)
-        project.repro()
+        whole(project, before)
 
 
 class Slow(SimpleHTTPRequestHandler):

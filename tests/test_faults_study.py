@@ -200,12 +200,12 @@ def test_the_server_of_a_study_is_killed(project, tmp_path):
     serve = [sys.executable, "-W", "ignore", "-c", PROXY, str(tmp_path / "study.db"), str(port)]
     study = ["latentlab", "study", "run", "--workers", "1", "--storage", f"grpc://127.0.0.1:{port}"]
     content, said = project.params(), tmp_path / "said"
-    project.write_params(content | {"study": content["study"] | {"num_trials": 6, "name": "remote"}})
+    project.write_params(content | {"study": content["study"] | {"num_trials": 4, "name": "remote"}})
     server = project.start(*serve, said=tmp_path / "server")
     try:
         process = project.start(*study, said=said)
         over = time.monotonic() + 300
-        while not re.search(r"\b[1-4] finished", said.read_text(encoding="utf-8")):
+        while not re.search(r"\b[12] finished", said.read_text(encoding="utf-8")):
             assert time.monotonic() < over, said.read_text(encoding="utf-8")
             assert process.poll() is None, said.read_text(encoding="utf-8")
             time.sleep(0.1)
@@ -218,7 +218,7 @@ def test_the_server_of_a_study_is_killed(project, tmp_path):
         server = project.start(*serve, said=tmp_path / "server")
         project.run(*study)
         rows = list(csv.DictReader((project.folder / "results/study/trials.csv").open(encoding="utf-8")))
-        assert len([row for row in rows if row["state"] == "finished" or row["reason"] == "halving"]) == 6
+        assert len([row for row in rows if row["state"] == "finished" or row["reason"] == "halving"]) == 4
     finally:
         server.kill()
         server.wait()
