@@ -14,7 +14,9 @@ import yaml
 # pytest runs a process per core: each does its sums in one thread
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-from latentlab import download, params
+import torch
+
+from latentlab import devices, download, params
 from latentlab.cli import main
 
 ROOT = Path(__file__).parents[1]
@@ -31,6 +33,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture
 def study() -> params.Params:
     return STUDY
+
+
+# elsewhere `latentlab.devices.precision` makes it float32, and oneDNN may have no such products at all
+needs_bfloat16 = pytest.mark.skipif(
+    devices.precision("bfloat16", torch.device("cpu")) != torch.bfloat16,
+    reason="this processor does not compute bfloat16 itself, so latentlab trains in float32 here",
+)
 
 
 def real_wheel(scratch: Path) -> dict[str, bytes]:

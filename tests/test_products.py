@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from conftest import STUDY
+from conftest import STUDY, needs_bfloat16
 from latentlab import models
 from latentlab.models.products import Conv2d, ConvTranspose2d, Linear
 
@@ -97,6 +97,7 @@ def test_a_layer_is_that_of_torch_but_for_rounding(kind, arguments, shape, is_ou
         assert torch.equal(ours(x), ours.eval()(x)), "an evaluation sees what training sees"
 
 
+@needs_bfloat16
 @pytest.mark.parametrize(("kind", "arguments", "shape", "is_ours"), CASES)
 def test_a_layer_under_autocast_is_that_of_torch_but_for_rounding(kind, arguments, shape, is_ours):
     ours, theirs = _pair(kind, arguments)

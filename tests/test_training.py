@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from conftest import STUDY
+from conftest import STUDY, needs_bfloat16
 from latentlab import checkpoint, data, devices, models, params, steps, training
 
 
@@ -296,6 +296,7 @@ def test_a_row_that_denoises_is_fed_noise_and_compared_with_the_clean_image():
     assert torch.equal(validation, x)  # what comes as validation inputs is taken as it is
 
 
+@needs_bfloat16
 @pytest.mark.parametrize("name", ["cae_latent_8", "mlp_8", "vae_2", "conv_bn_64"])
 def test_bfloat16_is_close_to_float32_and_leaves_the_weights_float32(name):
     row, x = STUDY.row(name), images(64)
