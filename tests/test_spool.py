@@ -19,7 +19,7 @@ import mlflow
 import pytest
 
 from conftest import ROOT
-from latentlab.tracking import runs, spool, store
+from latentlab.tracking import present, runs, spool, store
 from test_tracking import RECORDS, history, outputs
 
 # mlflow, sqlalchemy and torch.export warn of their own affairs; a server takes seconds to start
@@ -75,7 +75,7 @@ def server(tmp_path, monkeypatch) -> Iterator[Server]:
     server.signal(signal.SIGCONT)
     server.signal(signal.SIGKILL)
     mlflow.set_tracking_uri(None)
-    spool.use("", None, None)
+    present.use("", None, None)
 
 
 def train(experiment_id: str, trained: runs.RowOutputs, between: object = None) -> None:
@@ -114,8 +114,8 @@ def test_a_server_that_dies_or_hangs_stops_no_training_and_loses_nothing(tmp_pat
     assert "latentlab sync" in said
     assert spool.waiting(tmp_path / store.SPOOL) == ["mlp_2-fast-0"]
     # a stage that comes later does not wait for it either
-    assert store.open_store(tmp_path) == spool.LATER
-    assert runs.log_row(spool.LATER, outputs(tmp_path / "row", 0.03)) == "waits for the server"
+    assert store.open_store(tmp_path) == present.LATER
+    assert runs.log_row(present.LATER, outputs(tmp_path / "row", 0.03)) == "waits for the server"
     if fault == signal.SIGKILL:
         server.start()
     else:
@@ -188,7 +188,7 @@ def test_answers_of_500_also_after_the_value_was_taken(tmp_path, server, monkeyp
         train(experiment_id, outputs(tmp_path / "row", None), lambda: faults.update({fault: True}))
         assert runs.log_row(experiment_id, outputs(tmp_path / "row", 0.03)) == "waits for the server"
         # it cannot be sent as long as that goes on, and stays where it is
-        with pytest.raises(spool.TrackingError, match="cannot be used"):
+        with pytest.raises(present.TrackingError, match="cannot be used"):
             store.open_store(tmp_path, needed=True)
         assert spool.waiting(tmp_path / store.SPOOL) == ["mlp_2-fast-0"]
         faults[fault] = False
@@ -211,7 +211,7 @@ def test_a_run_whose_beginning_was_not_answered_is_there_once(tmp_path, server, 
 
 def test_a_server_that_is_away_at_the_start_stops_a_training_unless_the_work_is_to_go_on(tmp_path, server, monkeypatch):
     server.signal(signal.SIGKILL)
-    with pytest.raises(spool.TrackingError, match=r"cannot be used: .*latentlab repro --offline"):
+    with pytest.raises(present.TrackingError, match=r"cannot be used: .*latentlab repro --offline"):
         train(store.open_store(tmp_path), outputs(tmp_path / "row", None))
     assert not (tmp_path / store.SPOOL).exists()
     # `latentlab repro` and `latentlab study run` have asked it before their first stage or trial
@@ -316,7 +316,7 @@ def test_a_stranger_in_the_place_of_the_server_is_said_before_any_training(monke
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Stranger) as listener:
         listener.daemon_threads = True
         threading.Thread(target=listener.serve_forever, daemon=True).start()
-        with pytest.raises(spool.TrackingError, match=r"cannot be used: .*--offline"):
+        with pytest.raises(present.TrackingError, match=r"cannot be used: .*--offline"):
             store.check_server(f"http://127.0.0.1:{listener.server_address[1]}")
         listener.shutdown()
         listener.block_on_close = False

@@ -15,8 +15,9 @@ from mlflow.entities import ViewType
 
 from conftest import ROOT, STUDY
 from latentlab import checkpoint, models
-from latentlab.tracking import checkup, runs, spool, store
-from latentlab.tracking.spool import TrackingError
+from latentlab.tracking import checkup, present, runs, spool, store
+from latentlab.tracking.present import TrackingError
+from latentlab.tracking.writer import RunWriter
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore"),  # mlflow, sqlalchemy and torch.export warn of their own affairs
@@ -149,7 +150,7 @@ def test_what_waits_in_a_damaged_file_is_set_aside_and_stops_nothing(tmp_path, c
     folder.mkdir(parents=True)
     (folder / "a.jsonl").write_bytes(content)
     assert spool.waiting(folder) == [f"{folder / 'a.jsonl'} (damaged)"]
-    assert store.open_store(tmp_path) != spool.LATER
+    assert store.open_store(tmp_path) != present.LATER
     assert "does not say which run it is of: now a.damaged" in capsys.readouterr().err
     assert (folder / "a.damaged").read_bytes() == content
     assert spool.waiting(folder) == []
@@ -244,7 +245,7 @@ def start_and_wait(tmp_path: Path) -> subprocess.Popen[str]:
         from pathlib import Path
         from test_tracking import outputs, RECORDS
         from latentlab import stages
-        from latentlab.tracking import checkup, runs, spool, store
+        from latentlab.tracking import runs, store
         def main():
             trained = outputs(Path({str(tmp_path)!r}) / "row", None)
             experiment_id = store.open_store(Path({str(tmp_path)!r}))
@@ -374,7 +375,7 @@ def test_a_server_that_does_not_answer_is_said_at_once_and_without_its_password(
 def test_what_waited_is_sent_once_also_if_the_store_has_half_of_it_and_a_file_is_gone(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/server.db")
     experiment_id = store.open_store(tmp_path)
-    writer = spool.RunWriter.begin(experiment_id, "a run", {"fingerprint": "x"})
+    writer = RunWriter.begin(experiment_id, "a run", {"fingerprint": "x"})
     writer.metrics({"loss": 3.0}, 1)
     writer._wait(ConnectionError("gone"))
     for step, value in ((2, 2.0), (3, 1.0)):

@@ -43,7 +43,7 @@ def mlflow() -> Iterator[Finding]:
 
 
 def _server(uri: str) -> Iterator[Finding]:
-    from latentlab.tracking.spool import TrackingError
+    from latentlab.tracking.present import TrackingError
     from latentlab.tracking.store import check_server
 
     try:

@@ -19,11 +19,12 @@ from mlflow.models import infer_signature
 
 from latentlab.models import Autoencoder
 from latentlab.processes import process_tags
-from latentlab.tracking import spool, store
+from latentlab.tracking import present, spool, store
 from latentlab.tracking.artifacts import CHECKPOINT, lacks_files, settle_files
 from latentlab.tracking.descriptions import run_name, run_params, run_tags
-from latentlab.tracking.spool import RunWriter, TrackingError
+from latentlab.tracking.present import TrackingError
 from latentlab.tracking.system import system_metrics
+from latentlab.tracking.writer import RunWriter
 
 # what the tag `trained` says of a run: the server has its files, or its values only
 FILED, UNFILED = "true", "without its files"
@@ -82,7 +83,7 @@ class LiveRun:
             else:
                 _log_files(self.writer.run_id, outputs)
         except Exception:
-            if not spool.is_server():
+            if not present.is_server():
                 raise
             self.writer.tags({"trained": UNFILED})
 
@@ -118,7 +119,7 @@ def log_row(experiment_id: str, outputs: RowOutputs) -> str:
         What was done, for people.
     """
     try:
-        return complete_row(spool.answered(experiment_id), outputs)
+        return complete_row(present.answered(experiment_id), outputs)
     except TrackingError as error:
         print(f"{run_name(outputs.description)} is not logged: {error}; `latentlab sync` does it later", file=sys.stderr)
         return "waits for the server"
@@ -133,7 +134,7 @@ def complete_row(experiment_id: str, outputs: RowOutputs) -> str:
     Raises:
         TrackingError: The server does not take it.
     """
-    with store.errors_of_server(), spool.one_at_a_time():
+    with store.errors_of_server(), present.one_at_a_time():
         return _complete_row(experiment_id, outputs)
 
 

@@ -20,8 +20,8 @@ from requests import RequestException
 from latentlab.faults import MachineError, explain
 from latentlab.processes import is_gone
 from latentlab.secrets import without_passwords
-from latentlab.tracking import spool
-from latentlab.tracking.spool import TrackingError
+from latentlab.tracking import present, spool
+from latentlab.tracking.present import TrackingError
 
 DEFAULT_EXPERIMENT = "latentlab"
 # below the project's folder: what a server has not taken
@@ -83,7 +83,7 @@ def check_server(uri: str) -> None:
         needs = [each for each in (trouble[0], trouble[0].__cause__) if isinstance(each, ModuleNotFoundError)]
         remedy = f"pip install a package with {needs[0].name}" if needs else "start it, or mend its address or password"
         raise TrackingError(
-            f"MLflow at {shown} cannot be used: {spool.reason(trouble[0])}; {remedy}, or unset MLFLOW_TRACKING_URI "
+            f"MLflow at {shown} cannot be used: {present.reason(trouble[0])}; {remedy}, or unset MLFLOW_TRACKING_URI "
             "(latentlab repro --offline) to use the store in mlruns/"
         )
 
@@ -102,9 +102,9 @@ def errors_of_server() -> Iterator[None]:
     try:
         yield
     except (MlflowException, RequestException) as error:
-        if not spool.is_server():
+        if not present.is_server():
             raise
-        message = f"MLflow at {spool.present_store()} does not answer as it should: {spool.reason(error)}"
+        message = f"MLflow at {present.url()} does not answer as it should: {present.reason(error)}"
         raise TrackingError(message) from error
 
 
@@ -115,7 +115,7 @@ def check_later(experiment_id: str) -> None:
         TrackingError: That is so.
     """
     if GOES_ON not in os.environ:
-        spool.answered(experiment_id)
+        present.answered(experiment_id)
 
 
 def open_store(root: Path, suffix: str = "", *, needed: bool = False) -> str:
@@ -141,7 +141,7 @@ def open_store(root: Path, suffix: str = "", *, needed: bool = False) -> str:
     uri = os.environ.get("MLFLOW_TRACKING_URI") or embedded
     lock = folder / ".rows.lock"
     if uri != embedded:
-        spool.use(name, root.resolve() / SPOOL, lock)
+        present.use(name, root.resolve() / SPOOL, lock)
         mlflow.set_tracking_uri(uri)
         try:
             check_server(uri)
@@ -152,11 +152,11 @@ def open_store(root: Path, suffix: str = "", *, needed: bool = False) -> str:
         except TrackingError as error:
             if needed:
                 raise
-            return spool.away(error)
+            return present.away(error)
         if sent:
             print(f"MLflow: sent what waited of {', '.join(sent)}", file=sys.stderr)
         return experiment_id
-    spool.use(name, None, lock)
+    present.use(name, None, lock)
     folder.mkdir(exist_ok=True)
     # two processes that create and migrate one database at the same time can break it for good
     with FileLock(folder / ".lock"):

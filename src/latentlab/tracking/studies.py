@@ -17,8 +17,8 @@ from latentlab.study.objective import Tracker
 from latentlab.study.space import Candidate, Sizes
 from latentlab.study.trials import FREE
 from latentlab.tracking.runs import LiveRun, training_run
-from latentlab.tracking.spool import RunWriter
 from latentlab.tracking.store import open_store
+from latentlab.tracking.writer import RunWriter
 
 REGISTERED_MODEL = "latentlab"
 

@@ -12,7 +12,8 @@ from mlflow.system_metrics.metrics.disk_monitor import DiskMonitor
 from mlflow.system_metrics.metrics.gpu_monitor import GPUMonitor
 from mlflow.system_metrics.metrics.network_monitor import NetworkMonitor
 
-from latentlab.tracking.spool import RunWriter, reason
+from latentlab.tracking.present import reason
+from latentlab.tracking.writer import RunWriter
 
 SECONDS = 2.0
 
