@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from latentlab import options
+from latentlab.errors import UserError, printable
 
 GROUPS = {
     "With an image in your hand": ("reconstruct", "denoise", "interpolate", "sample", "encode", "decode", "embed"),
@@ -156,7 +157,6 @@ def _seen_from(here: Path, value: Any) -> Any:
 
 
 def _repro(targets: list[str], num_jobs: int | None, backend: str, offline: bool) -> NoReturn:
-    from latentlab.errors import UserError
     from latentlab.repro import reproduce
 
     try:
@@ -205,8 +205,6 @@ def _study(action: str, num_workers: int | None, num_trials: int | None, storage
 def _bench(given: dict[str, Any]) -> None:
     if not Path("benchmarks", "command.py").is_file():
         _fail("there is no benchmarks/ here: `latentlab bench` runs in the project's folder")
-    from latentlab.errors import UserError
-
     sys.path.insert(0, str(Path.cwd()))  # the package lies beside the pipeline, not in what is installed
     try:
         importlib.import_module("benchmarks.command").run(**given)
@@ -218,8 +216,6 @@ def _bench(given: dict[str, Any]) -> None:
 
 
 def _apply(command: str, given: dict[str, Any]) -> None:
-    from latentlab.errors import UserError
-
     module = importlib.import_module("latentlab.export" if command == "export" else "latentlab.apply")
     try:
         getattr(module, command)(**given)
@@ -230,8 +226,6 @@ def _apply(command: str, given: dict[str, Any]) -> None:
 
 
 def _fail(message: str) -> NoReturn:
-    from latentlab.errors import printable
-
     print(f"error: {printable(message)}", file=sys.stderr)
     sys.exit(2)
 

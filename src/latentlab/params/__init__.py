@@ -14,8 +14,8 @@ from pydantic import Field, ValidationError, model_validator
 
 from latentlab.errors import UserError, printable
 from latentlab.params.analyses import Analyses, LatentSpace
-from latentlab.params.rows import Baseline, Data, Experiment, Found, FoundFile, Published, Recipe, Row, RowName, Split
-from latentlab.params.section import Section, Seed
+from latentlab.params.rows import Baseline, Data, Experiment, Found, FoundFile, Published, Recipe, Row, Split
+from latentlab.params.section import Name, Section, Seed
 from latentlab.params.study import StudySettings
 from latentlab.params.training import Adam, Constant, Cosine, Muon, Plateau, Training
 
@@ -62,12 +62,12 @@ class Params(Section):
     data: Data
     split: Split
     sources: dict[str, str]
-    variants: dict[RowName, Row] = Field(min_length=1)
+    variants: dict[Name, Row] = Field(min_length=1)
     training: dict[Recipe, dict[str, Training]]
     analyses: Analyses
-    baselines: dict[RowName, Baseline]
+    baselines: dict[Name, Baseline]
     published: dict[str, Published]
-    experiments: dict[RowName, Experiment]
+    experiments: dict[Name, Experiment]
     study: StudySettings
     found: Found = Found(recipes=[], seeds=[], variants={}, training={})
 

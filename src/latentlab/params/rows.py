@@ -11,7 +11,6 @@ NUM_TRAINING_IMAGES = 60_000
 NUM_TEST_IMAGES = 10_000
 
 Recipe = Literal["fast", "published"]
-RowName = Name
 # of which the split takes some of each digit
 Images = Annotated[int, Field(ge=10)]
 
@@ -92,8 +91,8 @@ class Found(Section):
 
     recipes: list[Recipe]
     seeds: list[Seed]
-    variants: dict[RowName, Row]
-    training: dict[RowName, Training]
+    variants: dict[Name, Row]
+    training: dict[Name, Training]
 
 
 class FoundFile(Section):
