@@ -73,3 +73,15 @@ def test_a_process_of_more_than_one_thread_is_not_forked():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == [str(sys.platform == "linux"), "False"]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere no worker forks")
+def test_what_is_loaded_late_is_there_and_leaves_one_thread():
+    code = (
+        "import sys; from latentlab import workers; assert workers._may_fork();"
+        "workers._load_libraries(['latentlab.stages.train', 'latentlab.stages.probe'], {}); assert workers._may_fork();"
+        "print(*(name for names in workers.LATE.values() for name in names if name not in sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "\n"), done.stderr

@@ -32,8 +32,11 @@ POLL_SECONDS = 0.05
 GRACE_SECONDS = 20.0
 PACKAGE = "latentlab"
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-# what torch and MLflow load only when a model is logged: half of the start-up of a training
-LATE = {"mlflow": ("mlflow.pytorch", "torch._dynamo", "torch.export._trace")}
+# what they load only when a store is opened, a model is logged or a picture is drawn: most of the start-up of a stage
+LATE = {
+    "mlflow": ("mlflow.store.tracking.sqlalchemy_store", "mlflow.pytorch", "torch._dynamo", "torch.export._trace"),
+    "matplotlib": ("matplotlib.figure",),
+}
 
 
 @dataclass(frozen=True)
