@@ -1,6 +1,7 @@
 """Faults of the machine: a full disk, a folder that is read-only. They get one line, as what a user did wrong does."""
 
 import errno
+import os
 import re
 import shutil
 import tempfile
@@ -67,6 +68,9 @@ def _free(path: Path) -> int:
 
 
 def _fullest(folder: Path) -> Path:
-    """Of the folders that the work writes to, the one with the least space."""
-    below = [each for each in (*sorted(folder.iterdir()), folder / ".dvc" / "cache") if each.is_dir()]
-    return min((folder, *below, Path(tempfile.gettempdir())), key=_free)
+    """Of the disks that the work writes to, the one with the least space: where it begins, seen from the folder."""
+    disks = {folder.stat().st_dev: folder}
+    for path, names, _ in os.walk(folder):
+        names[:] = [name for name in names if name not in (".git", ".venv")]
+        disks.setdefault(Path(path).stat().st_dev, Path(path))
+    return min((*disks.values(), Path(tempfile.gettempdir())), key=_free)
