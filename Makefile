@@ -30,7 +30,7 @@ test: $(VENV)/.test
 	pytest -m "not faults"
 
 test-faults: $(VENV)/.test
-	pytest -m faults
+	pytest -m faults tests/test_faults*.py
 
 check: $(VENV)/.test
 	ruff format --check .

@@ -27,6 +27,8 @@ STUDY = params.Params.model_validate(yaml.safe_load((ROOT / "params.yaml").read_
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """A file stays in one process, so the files that take longest, which have most of the slow tests, go first."""
     slow = Counter(item.path for item in items if item.get_closest_marker("slow") or item.get_closest_marker("faults"))
+    # `make test-faults` looks into these files only
+    assert all(item.path.match("test_faults*.py") for item in items if item.get_closest_marker("faults"))
     items.sort(key=lambda item: -slow[item.path])
 
 
@@ -49,6 +51,13 @@ def real_wheel(scratch: Path) -> dict[str, bytes]:
         if "HASHES" in str(error):
             raise
         pytest.skip(f"no package index answers: {error}")
+
+
+@pytest.fixture(scope="session")
+def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that all processes of this call have in common."""
+    base = tmp_path_factory.getbasetemp()
+    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
 
 
 @pytest.fixture(scope="session")

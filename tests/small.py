@@ -1,8 +1,9 @@
-"""A small copy of the project: three rows, few images, two epochs."""
+"""A small copy of the project: three rows, few images, few epochs."""
 
 import os
 import random
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -12,6 +13,7 @@ from pathlib import Path
 import mlflow
 import psutil
 import yaml
+from filelock import FileLock
 
 from benchmarks.workspace import NOTHING_FOUND
 from conftest import ROOT
@@ -159,6 +161,21 @@ def stages_that_ran(output: str) -> set[str]:
     return set(re.findall(r"^\[\d+/\d+\] (\S+)  [\d.]+ s$", output, re.MULTILINE))
 
 
+def same(made: dict[str, bytes], wanted: dict[str, bytes]) -> None:
+    """All that was made in one project is what was made in another; the other may have more."""
+    locks = [yaml.safe_load(each["dvc.lock"])["stages"] for each in (made, wanted)]  # in any order
+    assert locks[0]
+    assert locks[0] == {stage: locks[1][stage] for stage in locks[0]}
+    files = made.keys() - {"dvc.lock"}
+    assert {path: made[path] for path in files} == {path: wanted[path] for path in files}
+
+
+def whole(project: Project, before: dict[str, bytes]) -> None:
+    """The project is as it was before the fault, and nothing is left to do."""
+    project.repro()
+    assert project.tracked() == before
+
+
 def make(folder: Path, mnist: Path) -> Project:
     """A copy in a folder that is not there yet, with nothing run.
 
@@ -196,18 +213,36 @@ def make(folder: Path, mnist: Path) -> Project:
     content["analyses"]["interpolation"] |= {"first": 12, "second": 34, "num_pairs": 10}
     content["analyses"]["latent_space"] |= {"num_large": 150}
     content["analyses"]["generation"] |= {"num_samples": 100, "num_fitted": 300}
-    content["analyses"]["codecs"] |= {"num_images": 10}
+    content["analyses"]["codecs"] |= {"num_images": 2}
     for training in content["training"]["fast"].values():
-        training |= {"epochs": 2, "batch_size": 64}
+        training |= {"epochs": 2, "batch_size": 200}
+    content["training"]["fast"]["vae"] |= {"epochs": 10, "batch_size": 400}  # long enough to be killed in the middle
     project.write_params(content)
     project.run("git", "init", "--quiet")
     project.commit()
     return project
 
 
-def make_whole(folder: Path, mnist: Path) -> Project:
-    """What `make` gives, with everything run and committed."""
-    project = make(folder, mnist)
-    project.repro()
-    project.commit()
-    return project
+def make_whole(folder: Path, mnist: Path, shared: Path) -> Project:
+    """A copy of what `make` gives, with everything run and committed: made by the first process that asks for one.
+
+    Args:
+        folder: Of the copy, which is not there yet.
+        mnist: With the four official files.
+        shared: A folder that all processes of this call of pytest have in common.
+    """
+    origin, whole = shared / "eine Übung 試し/project", shared / "whole"
+    with FileLock(shared / "lock"):
+        if not whole.exists():
+            shutil.rmtree(origin, ignore_errors=True)
+            project = make(origin, mnist)
+            project.repro()
+            project.commit()
+            assert "Data and pipelines are up to date." in project.run("dvc", "status", "dvc.yaml")
+            whole.touch()
+    return copy_of(origin, folder, mnist)
+
+
+def copy_of(origin: Path, folder: Path, mnist: Path) -> Project:
+    shutil.copytree(origin, folder, symlinks=True)
+    return Project(folder, mnist)

@@ -61,19 +61,31 @@ class Server:
         if number == signal.SIGKILL:
             self.process.wait()
 
+    def is_gone(self) -> bool:
+        return self.process is None or self.process.poll() is not None
 
-@pytest.fixture
-def server(tmp_path, monkeypatch) -> Iterator[Server]:
-    (tmp_path / "server").mkdir()
-    server = Server(tmp_path / "server")
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", server.uri)
-    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "2")
-    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
-    monkeypatch.delenv("MLFLOW_EXPERIMENT_NAME", raising=False)
+
+@pytest.fixture(scope="module")
+def only_server(tmp_path_factory) -> Iterator[Server]:
+    server = Server(tmp_path_factory.mktemp("server"))
     server.start()
     yield server
+    if not server.is_gone():
+        server.signal(signal.SIGKILL)
+
+
+@pytest.fixture
+def server(only_server, request, monkeypatch) -> Iterator[Server]:
+    """A server that runs, with an experiment for this test."""
+    server: Server = only_server
+    if server.is_gone():
+        server.start()
     server.signal(signal.SIGCONT)
-    server.signal(signal.SIGKILL)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server.uri)
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", request.node.name)
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "2")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+    yield server
     mlflow.set_tracking_uri(None)
     present.use("", None, None)
 
