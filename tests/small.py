@@ -231,15 +231,15 @@ def make_whole(folder: Path, mnist: Path, shared: Path) -> Project:
         mnist: With the four official files.
         shared: A folder that all processes of this call of pytest have in common.
     """
-    origin, whole = shared / "eine Übung 試し/project", shared / "whole"
+    origin, done = shared / "eine Übung 試し/project", shared / "done"
     with FileLock(shared / "lock"):
-        if not whole.exists():
+        if not done.exists():
             shutil.rmtree(origin, ignore_errors=True)
             project = make(origin, mnist)
             project.repro()
             project.commit()
             assert "Data and pipelines are up to date." in project.run("dvc", "status", "dvc.yaml")
-            whole.touch()
+            done.touch()
     return copy_of(origin, folder, mnist)
 
 

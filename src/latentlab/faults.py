@@ -6,6 +6,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from latentlab.errors import UserError
@@ -72,5 +73,6 @@ def _fullest(folder: Path) -> Path:
     disks = {folder.stat().st_dev: folder}
     for path, names, _ in os.walk(folder):
         names[:] = [name for name in names if name not in (".git", ".venv")]
-        disks.setdefault(Path(path).stat().st_dev, Path(path))
+        with suppress(OSError):  # another process has just removed it
+            disks.setdefault(Path(path).stat().st_dev, Path(path))
     return min((*disks.values(), Path(tempfile.gettempdir())), key=_free)
