@@ -381,6 +381,7 @@ def test_what_waited_is_sent_once_also_if_the_store_has_half_of_it_and_a_file_is
     for step, value in ((2, 2.0), (3, 1.0)):
         writer.metrics({"loss": value}, step)
     (path,) = (tmp_path / store.SPOOL).glob("*.jsonl")
+    assert path.read_text(encoding="utf-8").count('"call": "metrics"') == 2
     # its process is alive and not at its end: it is left alone
     assert spool.send() == []
     writer.artifact(tmp_path / "nowhere.txt")

@@ -42,7 +42,7 @@ class RunWriter:
         try:
             writer.run_id = create(present.answered(experiment_id), run_name, all_tags, writer._start["start_time"])
         except Exception as error:
-            writer._file = writer._wait(error)
+            writer._wait(error)
         return writer
 
     @classmethod
@@ -93,21 +93,21 @@ class RunWriter:
                     CALLS[call](self.run_id, **values)
                     return
                 except Exception as error:
-                    self._file = self._wait(error)
+                    self._wait(error)
+            assert self._file is not None
             spool.append(self._file, {"call": call} | values)
 
-    def _wait(self, error: Exception) -> Path:
-        """The file for all from now on; with the store on this machine the error goes on."""
+    def _wait(self, error: Exception) -> None:
+        """From now on into a file; with the store on this machine the error goes on."""
         if self._folder is None:
             raise error
-        file = spool.keep(self._folder, {"run_id": self.run_id} | self._start)
+        self._file = spool.keep(self._folder, {"run_id": self.run_id} | self._start)
         print(
             f"MLflow at {present.url()} does not take the run {self._start['run_name']} ({present.reason(error)}): "
             f"the work goes on, and what is to be logged waits in {self._folder}; it is sent when the server answers, or "
             "by `latentlab sync`",
             file=sys.stderr,
         )
-        return file
 
 
 def _milliseconds() -> int:
