@@ -7,9 +7,13 @@ import os
 import time
 from collections import Counter
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import yaml
+
+if TYPE_CHECKING:
+    import small
 
 # pytest runs a process per core: each does its sums in one thread
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -72,6 +76,18 @@ def mnist_gz_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name, data in found.items():
         (folder / f"{name}.gz").write_bytes(gzip.compress(data, compresslevel=1, mtime=0))
     return folder
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory, mnist_gz_folder: Path, shared_folder: Path) -> "small.Project":
+    """A small copy of the project with everything run and committed, of which a test file is the only user.
+
+    Its path has spaces, and letters that are not ASCII.
+    """
+    import small  # takes ROOT from here
+
+    folder = tmp_path_factory.mktemp("eine Übung 試し") / "project"
+    return small.make_whole(folder, mnist_gz_folder, shared_folder)
 
 
 def cli_output(*arguments: object) -> tuple[str, str]:

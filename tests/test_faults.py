@@ -22,16 +22,11 @@ import psutil
 import pytest
 import yaml
 
-from small import ROWS, Project, make, make_whole, same, stages_that_ran, whole
+from small import ROWS, Project, make, same, stages_that_ran, whole
 
 pytestmark = [pytest.mark.faults, pytest.mark.filterwarnings("ignore")]
 
 RUN = "mlp_8-fast-0"
-
-
-@pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory, mnist_gz_folder: Path, shared_folder: Path) -> Project:
-    return make_whole(tmp_path_factory.mktemp("eine Übung 試し") / "project", mnist_gz_folder, shared_folder)
 
 
 def namespaces() -> bool:
@@ -267,9 +262,10 @@ def test_a_verification_ends_when_it_is_asked_to(project, tmp_path):
     process.terminate()
     assert process.wait(timeout=120) == 128 + signal.SIGTERM
     assert not list(tmp_path.glob("latentlab-verify-*"))
-    assert not [
+    left = [
         each for each in psutil.process_iter(["environ"]) if (each.info["environ"] or {}).get("TMPDIR") == str(tmp_path)
     ]
+    assert not psutil.wait_procs(left, timeout=30)[1]  # the one that has loaded the libraries ends behind the others
 
 
 def test_without_git(project, tmp_path):

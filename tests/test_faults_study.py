@@ -23,14 +23,9 @@ import mlflow
 import optuna
 import pytest
 
-from small import Project, copy_of, make, make_whole, same, whole
+from small import Project, copy_of, make, same, whole
 
 pytestmark = [pytest.mark.faults, pytest.mark.filterwarnings("ignore")]
-
-
-@pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory, mnist_gz_folder: Path, shared_folder: Path) -> Project:
-    return make_whole(tmp_path_factory.mktemp("eine Übung 試し") / "project", mnist_gz_folder, shared_folder)
 
 
 # a virtual environment that is whole already, and one worker on one core: the same trials in the same order
