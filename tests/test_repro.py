@@ -155,7 +155,8 @@ def test_a_worker_that_is_killed_is_one_clear_error(tiny):
     (tiny.folder / "params.yaml").write_text("seconds: 62\n", encoding="utf-8")
     process = tiny.start("latentlab", "repro", "--jobs", "2", "row@a")
     sleeper = tiny.wait_for("sleep 62")
-    (worker,) = [each for each in sleeper.parents() if "loky" in " ".join(each.cmdline())]
+    # the shell, the worker, and the process that it is a fork of, where workers are forks
+    worker = next(each for each in sleeper.parents() if re.search("loky|forkserver", " ".join(each.cmdline())))
     worker.kill()
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 1, output
@@ -164,6 +165,24 @@ def test_a_worker_that_is_killed_is_one_clear_error(tiny):
     for each in psutil.process_iter(["cmdline", "cwd"]):
         if each.info["cmdline"] == ["sleep", "62"] and each.info["cwd"] == str(tiny.folder):
             each.kill()
+
+
+def test_a_long_path_of_temporary_files_is_none_of_its_business(tiny):
+    folder = tiny.folder / ("long" * 40)  # the path of a socket may have 107 bytes
+    folder.mkdir()
+    tiny.environment["TMPDIR"] = str(folder)
+    assert "[6/6] table" in tiny.repro()
+
+
+def test_no_stage_outlives_a_repro_that_is_killed(tiny):
+    (tiny.folder / "params.yaml").write_text("seconds: 600\n", encoding="utf-8")
+    process = tiny.start("latentlab", "repro", "--jobs", "2", "row@a")
+    sleeper = tiny.wait_for("sleep 600")
+    process.kill()
+    process.wait()
+    psutil.wait_procs([sleeper], timeout=60)
+    assert not sleeper.is_running() or sleeper.status() == psutil.STATUS_ZOMBIE  # where nobody adopts orphans
+    process.stdout.close()
 
 
 @pytest.mark.parametrize("first_lost", ["outs:", "- path: c.txt"])

@@ -85,3 +85,41 @@ def test_what_is_loaded_late_is_there_and_leaves_one_thread():
     )
     done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "\n"), done.stderr
+
+
+# run as a file: a process of multiprocessing reads again what it is to call
+PRELOADS = """
+import os
+import signal
+import sys
+
+from latentlab import workers
+
+def look():
+    loaded = [name for name in ("pandas", "torch", "latentlab.comparison") if name in sys.modules]
+    print(*loaded, workers._may_fork(), os.environ["OMP_NUM_THREADS"])
+
+if __name__ == "__main__":
+    os.environ["OMP_NUM_THREADS"] = "3"
+    workers.preload(["latentlab.stages.compare"], os.environ)
+    assert os.environ["OMP_NUM_THREADS"] == "3"
+    try:
+        os.killpg(0, signal.SIGINT)  # Ctrl-C while it loads
+    except KeyboardInterrupt:
+        print("interrupted", flush=True)
+    for _ in range(2):
+        process = workers.start_method().Process(target=look)
+        process.start()
+        process.join()
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere no worker forks")
+def test_workers_are_forks_of_a_process_that_has_loaded_the_libraries_with_one_thread(tmp_path):
+    (tmp_path / "preloads.py").write_text(PRELOADS, encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "preloads.py"], cwd=tmp_path, capture_output=True, text=True, check=False, start_new_session=True
+    )
+    assert (done.returncode, done.stdout) == (0, "interrupted\n" + "pandas torch True 1\n" * 2), done.stderr
+    assert "Traceback" not in done.stderr

@@ -30,6 +30,8 @@ Stage = Any  # DVC's own has no types
 SECONDS = "latentlab-seconds.json"
 # DVC reads and writes the whole dvc.lock, seconds for a hundred stages: so not after each of them
 RECORD_EVERY_SECONDS = 20.0
+# after which a worker ends; another is a matter of milliseconds, and no one else ends those of a process that was killed
+IDLE_SECONDS = 10
 USER, CRASH, INTERRUPTED = 2, 1, 128
 
 
@@ -63,7 +65,7 @@ class Reproduction:
         known = {stage: self.seconds.get(stage.addressing, (stage.meta or {}).get("seconds", 1.0)) for stage in planned}
         self.schedule = Schedule(self.needs, known)
         self.environment = {} if "OMP_NUM_THREADS" in os.environ else dict.fromkeys(workers.THREADS, str(num_threads))
-        self.num_ran = self.num_restored = 0
+        self.num_begun = self.num_ran = self.num_restored = 0
         self.failures: dict[Stage, int] = {}
         self.stopped: list[Stage] = []
         self.unrecorded: list[Stage] = []
@@ -82,6 +84,9 @@ class Reproduction:
                 while not received:
                     while len(running) < self.num_jobs and not received and (stage := self.schedule.take()):
                         if (job := self._begin(stage)) is not None:
+                            if self.backend == "loky" and not self.num_begun:
+                                workers.preload(job.modules, job.environment)
+                            self.num_begun += 1
                             running[slots.submit(self._work, job)] = stage, time.monotonic()
                     if not running:
                         break
@@ -126,7 +131,7 @@ class Reproduction:
         calls = [_make_cmd(get_executable(), command) for command in commands]
         process = prepare_kwargs(stage)
         dependants = self.schedule.dependants(stage)
-        later = [each for each in self.planned if each in dependants]
+        later = [stage, *(each for each in self.planned if each in dependants)]
         called = [workers.stage_arguments(each.cmd)[:1] for each in later if isinstance(each.cmd, str)]
         return workers.Job(
             commands,
@@ -142,9 +147,8 @@ class Reproduction:
         return self.scratch / f"{self.planned.index(stage)}.out"
 
     def _work(self, job: workers.Job) -> int:
-        # a worker has one thread, so that it can fork; its stages have theirs from their environment
-        limits = {"inner_max_num_threads": 1} if self.backend == "loky" else {}
-        with joblib.parallel_config(backend=self.backend, **limits):
+        config = {"idle_worker_timeout": IDLE_SECONDS} if self.backend == "loky" else {}
+        with joblib.parallel_config(backend=self.backend, **config):
             # for one worker joblib starts none, and runs the task here
             (code,) = joblib.Parallel(n_jobs=max(2, self.num_jobs))([joblib.delayed(workers.serve)(job)])
         return int(code)

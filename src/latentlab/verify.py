@@ -4,20 +4,21 @@ import hashlib
 import json
 import math
 import os
+import shlex
 import shutil
-import subprocess
+import signal
 import sys
-import threading
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import yaml
 
-from latentlab import layout, params, stages
+from latentlab import layout, params, stages, workers
 from latentlab.errors import UserError
 from latentlab.layout import Run
 
@@ -98,17 +99,23 @@ def _locked_stages() -> dict[str, Any]:
 
 def _make_both(run: Run, folders: Sequence[Path]) -> None:
     """Makes a run in two empty folders at the same time; when one fails, or this is interrupted, both end at once."""
-    stop = threading.Event()
-    with ThreadPoolExecutor(len(folders)) as pool:
-        making = [pool.submit(_make, run, folder, stop) for folder in folders]
+    workers.preload([workers.module_of(stage) for stage in ("plan", *STAGES)], os.environ)
+    stop = folders[0].parent / "stop"
+    # Ctrl-C is for this process, which then asks the others to stop
+    deaf = partial(signal.signal, signal.SIGINT, signal.SIG_IGN)
+    with (
+        ProcessPoolExecutor(len(folders), mp_context=workers.start_method(), initializer=deaf) as processes,
+        ThreadPoolExecutor(len(folders)) as pool,
+    ):
+        making = [pool.submit(_make, run, folder, stop, processes) for folder in folders]
         try:
             for each in as_completed(making):
                 each.result()
         finally:
-            stop.set()
+            stop.touch()
 
 
-def _make(run: Run, folder: Path, stop: threading.Event) -> None:
+def _make(run: Run, folder: Path, stop: Path, processes: ProcessPoolExecutor) -> None:
     """Makes a run in an empty folder, by the commands of its stages, until it is told to stop."""
     (folder / layout.DATA).parent.mkdir(parents=True)
     (folder / layout.DATA).symlink_to(layout.DATA.resolve(), target_is_directory=True)
@@ -117,21 +124,25 @@ def _make(run: Run, folder: Path, stop: threading.Event) -> None:
             shutil.copy(name, folder / name)
     environment = {key: value for key, value in os.environ.items() if not key.startswith(("DVC_", "MLFLOW_"))}
     environment |= {"MLFLOW_TRACKING_URI": f"sqlite:///{folder / 'mlflow.db'}", "MLFLOW_DISABLE_TELEMETRY": "true"}
-    commands = [("plan",), *((stage, run.row, run.recipe, str(run.seed)) for stage in STAGES)]
-    for stage, *arguments in commands:
-        command = [sys.executable, "-m", f"latentlab.stages.{stage}", *arguments]
-        said = folder / "said"
-        with said.open("wb") as file:
-            process = subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.DEVNULL, stderr=file)
-        while process.poll() is None:
-            if stop.wait(0.1):
-                process.terminate()
-                process.wait()
-                return
-        if process.returncode != 0:
-            lines = said.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-            last = lines[-1].removeprefix("error: ") if lines else "it said nothing"
-            raise VerifyError(f"{stage}@{run} ended with {process.returncode}: {last}")
+    environment |= {"TQDM_DISABLE": "1"}
+    for stage in ("plan", *STAGES):
+        arguments = [] if stage == "plan" else [run.row, run.recipe, str(run.seed)]
+        module, said = workers.module_of(stage), folder / f"{stage}.said"
+        job = workers.Job(
+            [shlex.join(["python", "-m", module, *arguments])],
+            [[sys.executable, "-m", module, *arguments]],
+            str(folder),
+            environment,
+            said,
+            stop,
+            [module],
+        )
+        code = processes.submit(workers.run, job).result()
+        if stop.exists():
+            return
+        if code != 0:
+            output = said.read_text(encoding="utf-8", errors="replace")
+            raise VerifyError(f"{stage}@{run}: {workers.reason(code, output)}")
 
 
 def _report(run: Run, folders: Sequence[Path], locked: Mapping[str, str]) -> bool:

@@ -1,8 +1,9 @@
 """One command of a stage in a worker process, which has torch, MLflow and scikit-learn loaded before the command comes.
 
-The worker forks for each stage. So a stage finds every library in memory, and yet has a process of its own: nothing that
-another stage left behind (random states, figures, an MLflow run, environment variables) can reach it, and the sources of
-this package are read anew, as they are by the processes that DVC starts.
+On Linux all workers are forks of one process, which loads the libraries once for all of them. A worker forks again for each
+stage. So a stage finds every library in memory, and yet has a process of its own: nothing that another stage left behind
+(random states, figures, an MLflow run, environment variables) can reach it, and the sources of this package are read anew,
+as they are by the processes that DVC starts.
 """
 
 import ast
@@ -15,13 +16,16 @@ import shlex
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cache
+from multiprocessing import forkserver
+from multiprocessing.context import ForkServerContext, SpawnContext
 from pathlib import Path
 from typing import NoReturn
 
@@ -31,6 +35,8 @@ POLL_SECONDS = 0.05
 # from the request to stop until the kill; an MLflow run is closed in the meantime
 GRACE_SECONDS = 20.0
 PACKAGE = "latentlab"
+# whether a fork of torch is whole
+FORKS = sys.platform == "linux"
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 # what they load only when a store is opened, a model is logged or a picture is drawn: most of the start-up of a stage
 LATE = {
@@ -44,7 +50,7 @@ class Job:
     """The commands of a stage, all that DVC gives to their processes, and where their output goes.
 
     `commands` are as people write them, `calls` the same as arguments for the system. A file that appears at `stop` asks
-    the job to end. `modules` are the stages that this worker may be given, so that it loads their libraries at once.
+    the job to end. `modules` are the stages that this worker may be given, this one too: it loads their libraries at once.
     """
 
     commands: list[str]
@@ -68,7 +74,7 @@ def run(job: Job) -> int:
     for command, call in zip(job.commands, job.calls, strict=True):
         arguments = stage_arguments(command)
         if arguments and _may_fork():
-            _load_libraries([arguments[0], *job.modules], job.environment)
+            _load_libraries(job.modules, job.environment)
             code = _wait(_fork(job, arguments), job.stop)
         else:
             call = [sys.executable, "-m", *arguments] if arguments else call
@@ -89,7 +95,7 @@ def stage_arguments(command: str) -> list[str]:
 
 def _may_fork() -> bool:
     """Whether this process works for nobody else, so that a copy of it is complete."""
-    return sys.platform == "linux" and _was_fresh() and threading.active_count() == 1
+    return FORKS and _was_fresh() and threading.active_count() == 1
 
 
 @cache
@@ -99,12 +105,64 @@ def _was_fresh() -> bool:
     return alone and threading.current_thread() is threading.main_thread()
 
 
+def module_of(stage: str) -> str:
+    """The module of a stage, by the stage's name in dvc.yaml."""
+    return f"{PACKAGE}.stages.{stage}"
+
+
+def may_be_forks() -> bool:
+    """Whether processes of multiprocessing may be forks of the one that `preload` starts.
+
+    That one listens at a socket, whose path may have 107 bytes, 32 of them below the folder for temporary files.
+    """
+    return FORKS and len(os.fsencode(tempfile.gettempdir())) <= 107 - 32
+
+
+def start_method() -> ForkServerContext | SpawnContext:
+    """How a process of multiprocessing starts here: as such a fork, or else from nothing."""
+    return multiprocessing.get_context("forkserver") if may_be_forks() else multiprocessing.get_context("spawn")
+
+
+def preload(modules: Sequence[str], environment: Mapping[str, str]) -> None:
+    """Starts the process that workers are forks of, and has it load what those modules will import.
+
+    It is multiprocessing's fork server. Where there can be none, nothing happens, and each worker loads them itself. To be
+    called by the main thread.
+
+    Args:
+        modules: Those of this package that the workers will run.
+        environment: Of the workers; only what libraries read while they are loaded counts.
+    """
+    if not may_be_forks():
+        return
+    wanted = _while_loading(environment)
+    before = {name: os.environ.get(name) for name in wanted}
+    loaded = dict.fromkeys(each for module in modules for each in libraries(module))
+    forkserver.set_forkserver_preload([f"{PACKAGE}.quickend", *loaded])
+    os.environ.update(wanted)
+    # Ctrl-C is for the process that wants the work, which asks the others to end: they ignore it from their beginning
+    heard = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        forkserver.ensure_running()
+    finally:
+        signal.signal(signal.SIGINT, heard)
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+def _while_loading(environment: Mapping[str, str]) -> dict[str, str]:
+    """Variables that libraries read when they are loaded: one thread, as `stages.start` gives each stage its own number."""
+    # progress bars of several stages at once are no use to anybody
+    wanted = {"TQDM_DISABLE": "1", "MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
+    return {name: environment.get(name, value) for name, value in wanted.items()} | dict.fromkeys(THREADS, "1")
+
+
 def _load_libraries(modules: list[str], environment: dict[str, str]) -> None:
-    """Loads what those modules will import, with one thread: `stages.start` gives each stage the number that is its own."""
-    wanted = dict.fromkeys(THREADS, "1")
-    # read when they are loaded; progress bars of several stages at once are no use to anybody
-    wanted |= {"TQDM_DISABLE": "1", "MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
-    os.environ.update({name: environment.get(name, value) for name, value in wanted.items()} | dict.fromkeys(THREADS, "1"))
+    """Loads what those modules will import, as far as it is not there yet."""
+    os.environ.update(_while_loading(environment))
     for library in dict.fromkeys(library for module in modules for library in libraries(module)):
         if library not in sys.modules:
             try:
@@ -209,6 +267,7 @@ def backend_ready(name: str) -> Iterator[None]:
         UserError: joblib does not know it, it is not installed, or there is nothing at its address.
     """
     import joblib
+    from joblib.externals.loky.backend import context
 
     with ExitStack() as stack:
         try:
@@ -223,6 +282,9 @@ def backend_ready(name: str) -> Iterator[None]:
                 from distributed import Client
 
                 stack.enter_context(Client())
+            elif name == "loky" and may_be_forks():
+                context.set_start_method("forkserver", force=True)
+                stack.callback(context.set_start_method, None, force=True)
             with joblib.parallel_config(backend=name):
                 pass
         except (ImportError, ValueError, OSError) as error:
@@ -241,7 +303,7 @@ def _start(job: Job, call: list[str]) -> subprocess.Popen[bytes]:
 def _wait(process: int | subprocess.Popen[bytes], stop: Path) -> int:
     """The exit code of a process, which is asked to end once its job is to stop, and after a while made to."""
     number = process if isinstance(process, int) else process.pid
-    employer, asked = os.getppid(), 0.0
+    parent, asked = os.getppid(), 0.0
     while True:
         if isinstance(process, int):
             ended, status = os.waitpid(number, os.WNOHANG)
@@ -250,12 +312,21 @@ def _wait(process: int | subprocess.Popen[bytes], stop: Path) -> int:
             code = process.poll()
         if code is not None:
             return code
-        if not asked and (stop.exists() or os.getppid() != employer):
+        if not asked and (stop.exists() or os.getppid() != parent or _is_left_alone()):
             asked = time.monotonic()
             _signal(number, signal.SIGTERM)
         elif asked and time.monotonic() - asked > GRACE_SECONDS:
             _signal(number, signal.SIGKILL)
         time.sleep(POLL_SECONDS)
+
+
+def _is_left_alone() -> bool:
+    """Whether the process that started this one through a fork server has gone, which its fork server may not have."""
+    employer = multiprocessing.parent_process()
+    try:
+        return employer is not None and not employer.is_alive()
+    except ValueError:  # a process of loky's own has nothing to ask; its parent is the one that the system says
+        return False
 
 
 def _signal(number: int, which: signal.Signals) -> None:

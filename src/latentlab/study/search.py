@@ -1,11 +1,10 @@
 """`latentlab study run`: checks everything, starts the workers, shows how far they are, and writes what came of it."""
 
 import os
-import signal
-import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import joblib
@@ -18,13 +17,15 @@ from latentlab.errors import UserError
 from latentlab.params import Params, ParamsError
 from latentlab.secrets import without_passwords
 from latentlab.stages import log
-from latentlab.study import outcome, space, trials, without_warnings
+from latentlab.study import outcome, space, trials, without_warnings, worker
 from latentlab.study.objective import OBJECTIVES, excess
 from latentlab.study.pictures import draw_figures
 from latentlab.study.storage import errors_of_storage, is_there, open_storage
-from latentlab.study.worker import STORAGE, sampler
 from latentlab.tracking import runs, store, studies
+from latentlab.workers import preload, start_method
 
+# the variable with the URL of the storage: everybody can read the arguments of a process, and it may hold a password
+STORAGE = "LATENTLAB_STORAGE"
 # configurations that are drawn to see whether the bounds leave anything
 NUM_DRAWN = 300
 
@@ -115,7 +116,7 @@ def check(project: Params) -> None:
     """
     space.check(project)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    draws = optuna.create_study(sampler=sampler(project.study, 0))
+    draws = optuna.create_study(sampler=worker.sampler(project.study, 0))
     smallest: dict[str, float] = {}
     last = ""
     for _ in range(NUM_DRAWN):
@@ -197,26 +198,28 @@ def register() -> None:
 
 def _work(study: optuna.Study, project: Params, num_workers: int, num_trials: int, url: str, parent: str) -> None:
     """Runs the workers to their end, or stops them with this process."""
-    command = [sys.executable, "-m", "latentlab.study.worker", str(num_trials), parent]
-    environment = os.environ | {STORAGE: url, store.GOES_ON: "1"}
-    # a session of their own: Ctrl-C is for this process, which asks them to stop
-    workers = [subprocess.Popen(command, start_new_session=True, env=environment) for _ in range(num_workers)]
+    environment = os.environ | {store.GOES_ON: "1"}
+    preload([worker.__name__], environment)
+    arguments = (environment, url, num_trials, parent)
+    workers: list[BaseProcess] = [start_method().Process(target=worker.begin, args=arguments) for _ in range(num_workers)]
     try:
+        for each in workers:
+            each.start()
         _watch(study, project, workers, num_trials)
     finally:
-        for worker in workers:
-            if worker.poll() is None:
-                worker.send_signal(signal.SIGTERM)
-        for worker in workers:
-            worker.wait()
-    failed = [worker.returncode for worker in workers if worker.returncode != 0]
+        begun = [each for each in workers if each.pid is not None]
+        for each in begun:
+            each.terminate()
+        for each in begun:
+            each.join()
+    failed = [each for each in workers if each.exitcode != 0]
     if len(failed) == num_workers:
         raise StudyError("all workers have stopped, see above; the trials that have ended are kept")
     if failed:
         print(f"{len(failed)} of {num_workers} workers stopped before the end, see above", file=sys.stderr)
 
 
-def _watch(study: optuna.Study, project: Params, workers: list["subprocess.Popen[bytes]"], num_trials: int) -> None:
+def _watch(study: optuna.Study, project: Params, workers: list[BaseProcess], num_trials: int) -> None:
     """Shows how far the study is, until the last worker has ended."""
     settings = project.study
     on_front: set[int] = set()
@@ -230,7 +233,7 @@ def _watch(study: optuna.Study, project: Params, workers: list["subprocess.Popen
         mininterval=stages.refresh_seconds(),
     ) as bar:
         while True:
-            running = any(worker.poll() is None for worker in workers)
+            running = any(each.is_alive() for each in workers)
             found = study.get_trials(deepcopy=False)
             counts = trials.counts(found)
             for trial in trials.front(found, settings):

@@ -1,10 +1,11 @@
 """A worker: a process that runs trials, one after the other, until the study has enough of them."""
 
 import hashlib
+import multiprocessing
 import os
-import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import optuna
@@ -19,8 +20,6 @@ from latentlab.study import objective, trials, without_warnings
 from latentlab.study.storage import errors_of_storage, open_storage
 from latentlab.tracking.studies import tracker
 
-# the variable with the URL of the storage: everybody can read the arguments of a process, and it may hold a password
-STORAGE = "LATENTLAB_STORAGE"
 # trials that are not trained cost next to nothing; but if nearly all are such, the bounds leave hardly anything
 MOST_ASKED_PER_TRAINED = 50
 SECONDS_BETWEEN_LOOKS = 1.0
@@ -30,11 +29,24 @@ class ExhaustedError(UserError):
     """Nearly every trial is one that must not be trained or was trained before."""
 
 
-def main(num_trials: str, parent_run: str) -> None:
-    """Runs trials until `num_trials` have been trained."""
+def begin(environment: dict[str, str], url: str, num_trials: int, parent_run: str) -> None:
+    """The life of a worker.
+
+    Args:
+        environment: The variables that it has.
+        url: Of the storage, which has the study.
+        num_trials: As for `work`.
+        parent_run: ID of the study's MLflow run.
+    """
+    os.setsid()  # Ctrl-C is for the process that has started the workers, which asks them to stop
+    os.environ.clear()
+    os.environ.update(environment)
+    stages.start(partial(_run, url, num_trials, parent_run), [])
+
+
+def _run(url: str, num_trials: int, parent_run: str) -> None:
     project = stages.read_params()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    url = os.environ[STORAGE]
     study = optuna.load_study(study_name=project.study.name, storage=open_storage(url))
     device = devices.resolve(project.device)
     devices.make_deterministic()
@@ -42,9 +54,9 @@ def main(num_trials: str, parent_run: str) -> None:
     task = objective.Task(
         project, mnist.train.images.to(device), mnist.validation.images.to(device), device, tracker(project, parent_run)
     )
-    parent = os.getppid()
+    parent = multiprocessing.parent_process()
     with errors_of_storage(url):
-        work(study, task, int(num_trials), layout.STUDY_LOCK, lambda: os.getppid() == parent)
+        work(study, task, num_trials, layout.STUDY_LOCK, lambda: parent is None or parent.is_alive())
 
 
 def work(
@@ -102,7 +114,3 @@ def num_before(asked: list[optuna.trial.FrozenTrial]) -> int:
     return sum(trial.state not in (TrialState.WAITING, TrialState.FAIL) for trial in asked) + sum(
         trials.failed_for_good(trial) for trial in asked
     )
-
-
-if __name__ == "__main__":
-    stages.start(main, sys.argv[1:])
