@@ -100,6 +100,7 @@ def look():
     print(*loaded, workers._may_fork(), os.environ["OMP_NUM_THREADS"])
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # it is ignored where the tests run behind a terminal's back
     os.environ["OMP_NUM_THREADS"] = "3"
     workers.preload(["latentlab.stages.compare"], os.environ)
     assert os.environ["OMP_NUM_THREADS"] == "3"
