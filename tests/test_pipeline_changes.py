@@ -15,9 +15,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
 
 def test_the_doctor_sees_what_is_broken_and_says_what_to_do(project):
-    assert "the project's folder was moved" in project.run(
-        "latentlab", "sync"
-    )  # a copy's store is mended when it is opened
+    # a copy's store is mended when it is opened
+    assert "the project's folder was moved" in project.run("latentlab", "sync")
     output = project.run("latentlab", "doctor")
     for line in (
         "MNIST: four files",
