@@ -124,3 +124,32 @@ def test_workers_are_forks_of_a_process_that_has_loaded_the_libraries_with_one_t
     )
     assert (done.returncode, done.stdout) == (0, "interrupted\n" + "pandas torch True 1\n" * 2), done.stderr
     assert "Traceback" not in done.stderr
+
+
+LOSES_ITS_SERVER = """
+import os
+import threading
+
+import psutil
+
+from latentlab import errors, workers
+
+if __name__ == "__main__":
+    workers.preload(["latentlab.stages.compare"], os.environ)
+    (server,) = [each for each in psutil.Process().children() if "multiprocessing.forkserver" in " ".join(each.cmdline())]
+    threading.Timer(0.5, server.kill).start()  # it loads torch for longer
+    try:
+        with workers.errors_of_workers():
+            workers.start_method().Process(target=print).start()
+    except errors.UserError as error:
+        print(error)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere no worker forks")
+def test_that_the_process_is_killed_that_workers_are_forks_of_is_one_line(tmp_path):
+    (tmp_path / "loses.py").write_text(LOSES_ITS_SERVER, encoding="utf-8")
+    done = subprocess.run([sys.executable, "loses.py"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "a worker process, or the one that has loaded the libraries for it, was killed" in done.stdout

@@ -137,7 +137,8 @@ def _make(run: Run, folder: Path, stop: Path, processes: ProcessPoolExecutor) ->
             stop,
             [module],
         )
-        code = processes.submit(workers.run, job).result()
+        with workers.errors_of_workers():
+            code = processes.submit(workers.run, job).result()
         if stop.exists():
             return
         if code != 0:

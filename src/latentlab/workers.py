@@ -21,6 +21,7 @@ import threading
 import time
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -121,6 +122,22 @@ def may_be_forks() -> bool:
 def start_method() -> ForkServerContext | SpawnContext:
     """How a process of multiprocessing starts here: as such a fork, or else from nothing."""
     return multiprocessing.get_context("forkserver") if may_be_forks() else multiprocessing.get_context("spawn")
+
+
+@contextmanager
+def errors_of_workers() -> Iterator[None]:
+    """Makes it one clear error that a worker cannot start or has gone.
+
+    Raises:
+        UserError: It was killed, or the process that workers are forks of was.
+    """
+    try:
+        yield
+    except (EOFError, ConnectionError, BrokenProcessPool) as error:
+        raise UserError(
+            "a worker process, or the one that has loaded the libraries for it, was killed: is memory short? "
+            "With more of it, or fewer workers, run the same again"
+        ) from error
 
 
 def preload(modules: Sequence[str], environment: Mapping[str, str]) -> None:

@@ -22,7 +22,7 @@ from latentlab.study.objective import OBJECTIVES, excess
 from latentlab.study.pictures import draw_figures
 from latentlab.study.storage import errors_of_storage, is_there, open_storage
 from latentlab.tracking import runs, store, studies
-from latentlab.workers import preload, start_method
+from latentlab.workers import errors_of_workers, preload, start_method
 
 # the variable with the URL of the storage: everybody can read the arguments of a process, and it may hold a password
 STORAGE = "LATENTLAB_STORAGE"
@@ -203,8 +203,9 @@ def _work(study: optuna.Study, project: Params, num_workers: int, num_trials: in
     arguments = (environment, url, num_trials, parent)
     workers: list[BaseProcess] = [start_method().Process(target=worker.begin, args=arguments) for _ in range(num_workers)]
     try:
-        for each in workers:
-            each.start()
+        with errors_of_workers():
+            for each in workers:
+                each.start()
         _watch(study, project, workers, num_trials)
     finally:
         begun = [each for each in workers if each.pid is not None]
