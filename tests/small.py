@@ -69,7 +69,13 @@ class Project:
     def attempt(self, *command: str, below: str = ".") -> tuple[int, str]:
         """Runs a command in a folder of the project; its exit code and its output."""
         done = subprocess.run(
-            command, cwd=self.folder / below, env=self.environment, text=True, capture_output=True, check=False, timeout=600
+            command,
+            cwd=self.folder / below,
+            env=self.environment,
+            text=True,
+            capture_output=True,
+            check=False,
+            timeout=1800,
         )
         return done.returncode, done.stdout + done.stderr
 
