@@ -6,12 +6,10 @@ import math
 import os
 import shlex
 import shutil
-import signal
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -101,10 +99,8 @@ def _make_both(run: Run, folders: Sequence[Path]) -> None:
     """Makes a run in two empty folders at the same time; when one fails, or this is interrupted, both end at once."""
     workers.preload([workers.module_of(stage) for stage in ("plan", *STAGES)], os.environ)
     stop = folders[0].parent / "stop"
-    # Ctrl-C is for this process, which then asks the others to stop
-    deaf = partial(signal.signal, signal.SIGINT, signal.SIG_IGN)
     with (
-        ProcessPoolExecutor(len(folders), mp_context=workers.start_method(), initializer=deaf) as processes,
+        ProcessPoolExecutor(len(folders), mp_context=workers.start_method()) as processes,
         ThreadPoolExecutor(len(folders)) as pool,
     ):
         making = [pool.submit(_make, run, folder, stop, processes) for folder in folders]
@@ -138,7 +134,7 @@ def _make(run: Run, folder: Path, stop: Path, processes: ProcessPoolExecutor) ->
             [module],
         )
         with workers.errors_of_workers():
-            code = processes.submit(workers.run, job).result()
+            code = processes.submit(workers.serve, job).result()
         if stop.exists():
             return
         if code != 0:
