@@ -1,4 +1,4 @@
-# `make repro` makes the study, `make test` checks the project; both make their own .venv first.
+# `make repro` makes the default job, `make test` checks the project; both make their own .venv first.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(CURDIR)/$(VENV)/bin
@@ -9,28 +9,42 @@ export DVC_NO_ANALYTICS := 1
 export DO_NOT_TRACK := true
 export MLFLOW_DISABLE_TELEMETRY := true
 
-.PHONY: repro report study test test-faults check bench ui audit lock clean
+.PHONY: repro look report analyses study all test test-faults check bench ui audit lock clean
+# two of the goals must not write to DVC's files at once
+.NOTPARALLEL:
 
 repro: $(VENV)/.study
 	latentlab repro
 	latentlab sync
 
+# one run alone: VARIANT-DATASET-RECIPE-SEED
+RUN ?= stacked_64-mnist-fast-0
+
+look: $(VENV)/.study
+	latentlab repro evaluate@$(RUN) probe@$(RUN)
+	latentlab sync $(firstword $(subst -, ,$(RUN)))
+
 report: $(VENV)/.study
 	latentlab repro report
 
-# the search, then the rows that it found as any other rows, then the registry; again after Ctrl-C it goes on
-study: $(VENV)/.study
-	latentlab repro download plan
-	latentlab repro study/dvc.yaml
-	latentlab repro
+# what is measured of the selected runs beyond the default job, then the claims
+analyses: $(VENV)/.study
+	latentlab repro analyses/dvc.yaml
 	latentlab sync
-	latentlab study register
+
+# the search, then what it has found, which is known only after it: see study/dvc.yaml; again after Ctrl-C it goes on
+study: $(VENV)/.study
+	latentlab repro study/dvc.yaml:study
+	latentlab repro study/dvc.yaml
+	latentlab sync
+
+all: repro analyses study
 
 test: $(VENV)/.test
 	pytest -m "not faults"
 
 test-faults: $(VENV)/.test
-	pytest -m faults tests/test_faults*.py
+	pytest -m faults tests/faults
 
 check: $(VENV)/.test
 	ruff format --check .
@@ -38,7 +52,7 @@ check: $(VENV)/.test
 	mypy
 	pytest -m "not slow and not faults"
 
-# about ten minutes on two cores that have nothing else to do; `latentlab bench --help` has its options
+# on a machine that has nothing else to do; `latentlab bench --help` has its options
 bench: $(VENV)/.study
 	latentlab repro download
 	latentlab bench

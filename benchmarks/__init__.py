@@ -1,1 +1,1 @@
-"""How fast is the study? `latentlab bench` runs it, nothing else uses it, and no benchmark asserts anything."""
+"""How fast is it? `latentlab bench` runs it, nothing else uses it, and no benchmark asserts anything."""

@@ -1,51 +1,96 @@
-"""(d) What does each stage cost: seconds, memory, and the share of its start-up?"""
+"""What does each stage cost?
 
-import json
+One instance of each stage of dvc.yaml, one after the other, on one thread, in a process of its own and a temporary folder.
+Start-up is the time that Python needs for the stage's imports alone; workers of `latentlab repro` have loaded everything.
+Memory is the most in RAM. The last three stages have one run to show.
+"""
+
+import os
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from benchmarks import workspace
-from benchmarks.settings import Settings
+import psutil
+import yaml
+
+import latentlab
+from benchmarks.processes import THREADS
+from benchmarks.task import Record, Task
+from latentlab import paths
 from latentlab.errors import UserError
 
-ROW = "cae_baseline"
-SMALL_ROWS = (ROW, "mlp_8")  # two, since a comparison has at least two
+VARIANT, BASELINE = "cae_baseline", "pca_32"
+QUICK_SPLIT = {"train": 1000, "validation": 200, "test": 200}
 
 
-def measure(settings: Settings) -> Iterator[dict[str, Any]]:
-    """Yields a record for each stage of the pipeline, one instance of each, one after the other, on one thread.
-
-    "seconds" from the start of its process to its end; "start_up_seconds" until its `main` begins, which is Python and the
-    imports at the head of the modules; "peak_bytes" in RAM. The copy has few images and two rows; with `full` it is the
-    study.
-    """
+def measure(task: Task) -> Iterator[Record]:
+    """Yields a record for each stage; `quick` makes it a few images and one epoch."""
+    pipeline = yaml.safe_load(Path("dvc.yaml").read_text(encoding="utf-8"))["stages"]
     with TemporaryDirectory(prefix="latentlab-bench-") as scratch:
-        folder = Path(scratch) / "project"
-        workspace.make(folder, None if settings.full else SMALL_ROWS, settings.device)
-        for stage, (module, *arguments) in workspace.commands(ROW).items():
-            yield {"stage": stage, "full": settings.full} | run(folder, module, arguments, Path(scratch) / f"{stage}.json")
+        folder = Path(scratch)
+        content = small(yaml.safe_load(paths.PARAMS.read_text(encoding="utf-8")), task)
+        (folder / paths.PARAMS).write_text(yaml.safe_dump(content), encoding="utf-8")
+        for name, stage in pipeline.items():
+            module, *arguments = command(stage, task.dataset)
+            start_up, _ = run(["-c", f"import {module}"], folder)
+            seconds, num_bytes = run(["-m", module, *arguments], folder)
+            yield {
+                "stage": name,
+                "seconds": seconds,
+                "start_up_seconds": start_up,
+                "memory_MiB": num_bytes / 2**20,
+            }
 
 
-def run(folder: Path, module: str, arguments: list[str], note: Path) -> dict[str, float]:
-    """Runs one stage in that copy of the project.
+def small(content: dict[str, Any], task: Task) -> dict[str, Any]:
+    """The content of params.yaml with one run selected, and as little to do as it can have if it is to be quick."""
+    content["run"] = {"variants": [VARIANT], "datasets": [task.dataset], "recipes": ["fast"], "seeds": [0]}
+    content["device"] = task.device
+    content["datasets"][task.dataset]["source"] = str(paths.data(task.dataset).resolve())
+    if task.quick:
+        content["datasets"][task.dataset]["split"] |= QUICK_SPLIT
+        for training in content["recipes"]["fast"].values():
+            training["epochs"] = 1
+    return content
+
+
+def command(stage: dict[str, Any], dataset: str) -> list[str]:
+    """Module and arguments of one instance of a stage."""
+    values = {"item.variant": VARIANT, "item.dataset": dataset, "item.recipe": "fast", "item.seed": "0"}
+    values |= {"item.name": BASELINE, "item": dataset}
+    found: str = stage.get("do", stage)["cmd"]
+    for key, value in values.items():
+        found = found.replace(f"${{{key}}}", value)
+    return found.removeprefix("python -m ").split()
+
+
+def run(arguments: list[str], folder: Path) -> tuple[float, int]:
+    """Seconds of a Python process, and the most bytes that it had in RAM.
 
     Raises:
         UserError: It failed; the message is its last line.
     """
-    began = time.monotonic()
-    done = subprocess.run(
-        [sys.executable, str(Path(__file__).with_name("stage_clock.py")), str(note), module, *arguments],
-        cwd=folder, env=workspace.stage_environment(folder, 1), stdin=subprocess.DEVNULL, capture_output=True,
-        text=True, errors="replace", check=False,
-    )  # fmt: skip
-    seconds = time.monotonic() - began
-    if done.returncode != 0:
-        lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
-        raise UserError(f"{module} {' '.join(arguments)}: {lines[-1].removeprefix('error: ')}")
-    found = json.loads(note.read_text(encoding="utf-8"))
-    return {"seconds": seconds, "start_up_seconds": found["main"] - began, "peak_bytes": found["peak_bytes"]}
+    own = {"MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME", "DVC_ROOT", "DVC_STAGE", "LATENTLAB_MNIST"}
+    environment = {key: value for key, value in os.environ.items() if key not in own}
+    environment |= dict.fromkeys(THREADS, "1") | {"TQDM_DISABLE": "1", "MLFLOW_DISABLE_TELEMETRY": "true"}
+    environment["PYTHONPATH"] = str(Path(latentlab.__file__).parents[1])
+    said, most = folder / "stderr.txt", 0
+    with said.open("wb") as stderr:
+        started = time.perf_counter()
+        process = psutil.Popen(
+            [sys.executable, *arguments], cwd=folder, env=environment, stdout=subprocess.DEVNULL, stderr=stderr
+        )
+        while process.poll() is None:
+            with suppress(psutil.Error):  # it has just ended
+                most = max(most, process.memory_info().rss)
+            time.sleep(0.01)
+        seconds = time.perf_counter() - started
+    if process.returncode:
+        lines = said.read_text(encoding="utf-8", errors="replace").strip().splitlines() or [str(process.returncode)]
+        raise UserError(f"python {' '.join(arguments)}: {lines[-1].removeprefix('error: ')}")
+    return seconds, most

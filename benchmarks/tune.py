@@ -1,62 +1,47 @@
-"""Trains one row with changed settings and prints what the validation images say, as a line of LOG.md's tables.
+"""Trains one variant with changed settings and prints what the validation images say, as a line of LOG.md's tables.
 
-    python benchmarks/tune.py cae_baseline epochs=4 optimizer.lr=0.02 schedule.warmup_fraction=0.3
+    python -m benchmarks.tune cae_baseline epochs=4 optimizer.lr=0.02 schedule.warmup_fraction=0.3
 
-The test images are not read. `data/mnist` has to be there (`dvc repro download`).
+On one thread, or OMP_NUM_THREADS of them. The test images are not looked at. The data set has to be there (`latentlab repro
+download`).
 """
 
 import argparse
 import time
 
-import torch
 import yaml
 
-from latentlab import data, devices, layout, memory, models, params, training
-from latentlab.stages.train import noisy
-
-
-class _Silent:
-    def update(self, n: float) -> None:
-        """Nobody watches."""
+from benchmarks.training import Silent, data_of
+from latentlab.params.project import load
+from latentlab.params.recipes import Training
+from latentlab.training import devices
+from latentlab.training.run import begin
 
 
 def main() -> None:
-    """Trains that row and prints the line."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("row")
-    parser.add_argument("changes", nargs="*", help="key=value in the row's settings, dots between keys")
-    parser.add_argument("--recipe", default="fast", help="whose settings are changed")
+    """Trains that variant and prints the line."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.tune", description=__doc__)
+    parser.add_argument("variant")
+    parser.add_argument("changes", nargs="*", help="key=value in the variant's settings, dots between keys")
+    parser.add_argument("--recipe", choices=("fast", "published"), default="fast", help="whose settings are changed")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--threads", type=int, default=1)
-    arguments = parser.parse_args()
-    memory.keep()
-    torch.set_num_threads(arguments.threads)
-    study = params.load(layout.PARAMS)
-    row = study.row(arguments.row)
-    settings = changed(study.training[arguments.recipe][row.training], arguments.changes)
-    device = devices.resolve(study.device)
-    devices.make_deterministic()
-    mnist = data.load(layout.DATA, study.split)
-    train, validation = (part.images.to(device) for part in (mnist.train, mnist.validation))
-    pairs = [(data.degrade(images, row.input_size), images) for images in (train, validation)]
-    if row.input_noise:
-        pairs[1] = (noisy(pairs[1][0], row.input_noise, arguments.seed), validation)
-    model = models.build(row, arguments.seed).to(device)
-    precision = devices.precision(settings.precision, device)
+    given = parser.parse_args()
+    devices.keep_memory()
+    devices.pin_threads()
+    project = load()
+    settings = changed(project.training_of(given.variant, given.recipe), given.changes)
+    data, device = data_of(project.run.datasets[0]), devices.resolve(project.device)
     started = time.process_time()
-    *_, record = training.fit(model, *pairs, settings, row.input_noise, arguments.seed, precision, _Silent())
+    _, records = begin(project.variant(given.variant), settings, data, given.seed, device, Silent())
+    *_, record = records
     seconds = time.process_time() - started
-    note = ", ".join(arguments.changes) or "as it is"
+    name = f"{given.variant} (seed {given.seed})" if given.seed else given.variant
+    note = ", ".join(given.changes) or "as it is"
     loss, mse = record["validation_loss"], record["validation_mse"]
-    print(f"| {row_name(arguments)} | {note} | {seconds:.0f} s | {loss:.5g} | {mse:.6f} |", flush=True)
+    print(f"| {name} | {note} | {seconds:.0f} s | {loss:.5g} | {mse:.6f} |", flush=True)
 
 
-def row_name(arguments: argparse.Namespace) -> str:
-    """The row, with the seed where it is not the usual one."""
-    return f"{arguments.row} (seed {arguments.seed})" if arguments.seed else str(arguments.row)
-
-
-def changed(settings: params.Training, changes: list[str]) -> params.Training:
+def changed(settings: Training, changes: list[str]) -> Training:
     """Settings with some values replaced; `optimizer={name: adam, ...}` replaces a whole section."""
     document = settings.model_dump()
     for change in changes:
@@ -66,7 +51,7 @@ def changed(settings: params.Training, changes: list[str]) -> params.Training:
         for section in sections:
             place = place[section]
         place[last] = yaml.safe_load(value)
-    return params.Training.model_validate(document)
+    return Training.model_validate(document)
 
 
 if __name__ == "__main__":

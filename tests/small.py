@@ -1,4 +1,4 @@
-"""A small copy of the project: three rows, few images, few epochs."""
+"""A small copy of the project: three variants, few images, few epochs."""
 
 import os
 import random
@@ -15,7 +15,6 @@ import psutil
 import yaml
 from filelock import FileLock
 
-from benchmarks.workspace import NOTHING_FOUND
 from conftest import ROOT
 
 # Every Python process notes what it has waited for to be on the disk: the rest is what a power loss may take.
@@ -30,16 +29,17 @@ def fsync(file, before=os.fsync):
 
 os.fsync = fsync
 """
-ROWS = ["cae_tradeoff", "mlp_8", "vae_2"]
-TABLES = {"compare", "claims", "plot", "report"}
+VARIANTS = ["cae_tradeoff", "mlp_8", "vae_2"]
+RUNS = [f"{variant}-mnist-fast-0" for variant in VARIANTS]
+TABLES = {"compare", "plot", "report"}
+NOTHING_FOUND = {"recipes": [], "seeds": [], "variants": {}, "training": {}}
 
 
-def stages_of(*runs: str) -> set[str]:
-    return {f"{stage}@{run}" for stage in ("train", "evaluate", "probe") for run in runs}
+def stages_of(*runs: str, pipeline: str = "") -> set[str]:
+    return {f"{pipeline}{stage}@{run}" for stage in ("train", "evaluate", "probe") for run in runs}
 
 
-ALL = {"download", "plan", "baseline@pca_8", "baseline@raw_pixels", "denoiser", "codecs"} | TABLES
-ALL |= stages_of(*(f"{row}-fast-0" for row in ROWS))
+ALL = {"download@mnist", "plan", "baseline@pca_8-mnist"} | TABLES | stages_of(*RUNS)
 
 
 class Project:
@@ -133,14 +133,11 @@ class Project:
         """Runs `latentlab repro`; the stages that ran."""
         return stages_that_ran(self.run("latentlab", "repro", *arguments))
 
-    def params(self) -> dict:
-        return yaml.safe_load((self.folder / "params.yaml").read_text(encoding="utf-8"))
+    def params(self, file: str = "params.yaml") -> dict:
+        return yaml.safe_load((self.folder / file).read_text(encoding="utf-8"))
 
-    def write_found(self, content: dict) -> None:
-        (self.folder / "found.yaml").write_text(yaml.safe_dump({"found": content}), encoding="utf-8")
-
-    def write_params(self, content: dict) -> None:
-        (self.folder / "params.yaml").write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
+    def write_params(self, content: dict, file: str = "params.yaml") -> None:
+        (self.folder / file).write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
 
     def commit(self) -> None:
         self.run("git", "add", "--all")
@@ -191,6 +188,12 @@ def whole(project: Project, before: dict[str, bytes]) -> None:
     assert project.tracked() == before
 
 
+def is_source(name: str) -> bool:
+    """Whether a file in git is no result, which those of the whole project are not of the small one."""
+    parts = name.split("/")
+    return parts[-1] != "dvc.lock" and not {"results", "reports", "search"} & set(parts[:3])
+
+
 def make(folder: Path, mnist: Path) -> Project:
     """A copy in a folder that is not there yet, with nothing run.
 
@@ -206,33 +209,38 @@ def make(folder: Path, mnist: Path) -> Project:
         check=True,
     )
     for name in files.stdout.splitlines():
-        # results of the whole study are not those of the small one
         if (ROOT / name).is_symlink():
             (folder / name).symlink_to((ROOT / name).readlink())
-        elif (ROOT / name).is_file() and name != "dvc.lock" and name.split("/")[0] not in ("results", "reports"):
+        elif (ROOT / name).is_file() and is_source(name):
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_bytes((ROOT / name).read_bytes())
             (folder / name).chmod((ROOT / name).stat().st_mode)
     project = Project(folder, mnist)
     content = project.params()
-    content["variants"] = {name: content["variants"][name] for name in ROWS}
-    content["published"] = {name: content["published"][name] for name in ROWS if name in content["published"]}
-    content["experiments"] = {"all": {"title": "All", "rows": ROWS}}
-    content["baselines"] = {name: content["baselines"][name] for name in ("pca_8", "raw_pixels")}
-    content["study"] |= {"known_rows": ["cae_tradeoff"], "num_trials": 3}
+    content["run"]["variants"] = [*VARIANTS]
+    content["published"] = {name: content["published"][name] for name in VARIANTS if name in content["published"]}
+    content["comparisons"] = {"all": {"title": "All", "variants": VARIANTS}}
+    content["baselines"] = {"pca_8": content["baselines"]["pca_8"]}
+    content["datasets"]["mnist"]["split"] |= {"train": 400, "validation": 100, "test": 200}
+    for training in content["recipes"]["fast"].values():
+        training |= {"epochs": 2, "batch_size": 200}
+    content["recipes"]["fast"]["vae"] |= {"epochs": 10, "batch_size": 400}  # long enough to be killed in the middle
+    project.write_params(content)
+    content = project.params("analyses/params.yaml")
+    content["analyses"] |= {"more_variants": ["ae_2"], "codecs": {"num_images": 2}}
+    settings = content["analyses"]["settings"]
+    settings["interpolation"] |= {"first": 12, "second": 34, "num_pairs": 10}
+    settings["latent_space"] |= {"num_large": 150}
+    settings["generation"] |= {"num_samples": 100, "num_fitted": 300}
+    settings["compression"] |= {"bits": [4, 8], "num_fitted": 300, "num_alone": 2}
+    project.write_params(content, "analyses/params.yaml")
+    content = project.params("study/params.yaml")
+    content["study"] |= {"known_variants": ["cae_tradeoff"], "num_trials": 3}
     content["study"]["training"] |= {"epochs": 2}
     content["study"]["final"] = {"epochs": 1, "seeds": [0, 3]}
     content["study"]["winners"] = {"tradeoff_found": {"rule": "knee"}}
-    project.write_found(NOTHING_FOUND)
-    content["split"] |= {"train": 400, "validation": 100, "test": 200}
-    content["analyses"]["interpolation"] |= {"first": 12, "second": 34, "num_pairs": 10}
-    content["analyses"]["latent_space"] |= {"num_large": 150}
-    content["analyses"]["generation"] |= {"num_samples": 100, "num_fitted": 300}
-    content["analyses"]["codecs"] |= {"num_images": 2}
-    for training in content["training"]["fast"].values():
-        training |= {"epochs": 2, "batch_size": 200}
-    content["training"]["fast"]["vae"] |= {"epochs": 10, "batch_size": 400}  # long enough to be killed in the middle
-    project.write_params(content)
+    project.write_params(content, "study/params.yaml")
+    project.write_params({"found": NOTHING_FOUND}, "study/found.yaml")
     project.run("git", "init", "--quiet")
     project.commit()
     return project

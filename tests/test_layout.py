@@ -1,4 +1,4 @@
-"""dvc.yaml, layout.py and the code say the same about files."""
+"""The pipelines, paths.py and the code say the same about files, and imports go one way."""
 
 import ast
 from pathlib import Path
@@ -6,155 +6,165 @@ from pathlib import Path
 import pytest
 import yaml
 
-from conftest import ROOT, STUDY
-from latentlab import layout, models
-from latentlab.stages import train
+from conftest import ROOT
+from latentlab import paths
+from latentlab.paths import Baseline, Run
 
-PIPELINE = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
-STAGES = PIPELINE["stages"]
-MATRIX = {"row": "variants", "recipe": "recipes", "seed": "seeds"}
+PACKAGE = ROOT / "src/latentlab"
+PIPELINES = {
+    home: yaml.safe_load((ROOT / f"{folder}dvc.yaml").read_text(encoding="utf-8"))["stages"]
+    for home, folder in ((paths.MAIN, ""), (paths.MORE, "analyses/"), (paths.FOUND_RUNS, "study/"))
+}
+RUN, BASELINE = Run("a", "d", "fast", 3), Baseline("pca", "d")
+VALUES = {
+    "item.variant": "a", "item.dataset": "d", "item.recipe": "fast", "item.seed": "3", "item.name": "pca",
+    "item.analysis": "denoising", "item": "d",
+}  # fmt: skip
+# from what is below to what is above: nothing imports what comes after it
+ROOMS = [
+    {"errors", "files", "paths"}, {"params"}, {"data"}, {"models"}, {"training", "evaluation"}, {"comparison", "tracking"},
+    {"report"}, {"stages", "study"}, {"commands"}, {"cli"},
+]  # fmt: skip
 
 
-def paths(entries: list[str | dict]) -> set[str]:
-    return {entry if isinstance(entry, str) else next(iter(entry)) for entry in entries}
+def body(home: str, stage: str) -> dict:
+    content = PIPELINES[home][stage]
+    return content.get("do", content)
 
 
-def outputs(stage: str) -> set[str]:
-    body = STAGES[stage].get("do", STAGES[stage])
-    found = paths(body.get("outs", [])) | paths(body.get("metrics", []))
-    values = {"${item.row}": "a_row", "${item.recipe}": "fast", "${item.seed}": "3", "${key}": "a_baseline"}
-    for placeholder, value in values.items():
-        found = {path.replace(placeholder, value) for path in found}
+def named(entries: list) -> set[str]:
+    """Paths in a list of a stage, with what stands for the run filled in."""
+    found = {entry if isinstance(entry, str) else next(iter(entry)) for entry in entries}
+    for key, value in VALUES.items():
+        found = {path.replace(f"${{{key}}}", value) for path in found}
     return found
 
 
-def test_outputs_of_the_stages_are_where_the_code_writes_them():
-    run, baseline = layout.Run("a_row", "fast", 3), layout.Baseline("a_baseline")
-    trained = {
-        "train": {run.checkpoint.parent, run.curve},
-        "evaluate": {run.metrics, run.images, run.pictures},
-        "probe": {run.probes, run.confusion, run.embedding, run.embedding_picture},
+def outputs(home: str, stage: str) -> set[str]:
+    content = body(home, stage)
+    return {path for key in ("outs", "metrics") for path in named(content.get(key, []))}
+
+
+def expected(run: Run) -> dict[str, set[Path]]:
+    return {
+        "train": {run.checkpoint.parent},
+        "evaluate": {run.metrics, run.reconstructions, run.shown_curve},
+        "probe": {run.probes, run.confusion},
     }
-    expected = {
-        "download": {layout.DATA},
-        "plan": {layout.PLANS},
-        **{f"{stage}{group}": files for stage, files in trained.items() for group in ("", "_found")},
-        "baseline": {baseline.metrics, baseline.probes, baseline.confusion},
-        "denoiser": {layout.Baseline(layout.CLASSICAL).metrics},
-        "codecs": {layout.CODECS},
+
+
+MORE = Run("a", "d", "fast", 3, paths.MORE)
+EXPECTED = {
+    paths.MAIN: {
+        "download": {paths.data("d")},
+        "plan": {paths.PLANS},
+        **expected(RUN),
+        "baseline": {BASELINE.metrics, BASELINE.probes, BASELINE.confusion},
         "compare": {
-            layout.LEADERBOARD,
-            layout.LEADERBOARD_PAGE,
-            layout.COMPARISONS,
-            layout.ANALYSES,
-            layout.CURVES,
-            layout.CONFUSION,
-            layout.SUMMARY,
+            paths.SUMMARY, paths.LEADERBOARD, paths.LEADERBOARD_PAGE, paths.COMPARISONS, paths.CURVES, paths.CONFUSION,
         },
-        "claims": {layout.CLAIMS, layout.CLAIMS_PAGE},
-        "plot": {layout.FIGURES},
-        "report": {layout.REPORT, layout.REPORT_PAGE},
-    }
-    assert list(STAGES) == list(expected)
-    assert {stage: outputs(stage) for stage in STAGES} == {
-        stage: {path.as_posix() for path in files} for stage, files in expected.items()
+        "plot": {paths.FIGURES},
+        "report": {paths.REPORT, paths.REPORT_PAGE},
+    },
+    paths.MORE: {
+        "plan_analyses": {paths.ANALYSES_PLANS},
+        **expected(MORE),
+        "analyse": {RUN.analysis("denoising"), RUN.arrays("denoising")},
+        "analyse_more": {MORE.analysis("denoising"), MORE.arrays("denoising")},
+        "analyse_baseline": {BASELINE.analysis("denoising")},
+        "raw_pixels": {Baseline("raw_pixels", "d").analysis("denoising")},
+        "classical": {Baseline("classical", "d").analysis("denoising")},
+        "codecs": {paths.codecs("d")},
+        "tables": {paths.ANALYSES_LEADERBOARD, paths.ANALYSES_TABLES},
+        "claims": {paths.CLAIMS, paths.CLAIMS_PAGE},
+        "plot": {paths.ANALYSES_FIGURES},
+        "report": {paths.ANALYSES_REPORT, paths.ANALYSES_REPORT_PAGE},
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("home", EXPECTED)
+def test_outputs_of_the_stages_are_where_the_code_writes_them(home):
+    assert {stage: outputs(home, stage) for stage in PIPELINES[home]} == {
+        stage: {path.as_posix() for path in files} for stage, files in EXPECTED[home].items()
     }
 
 
-def test_runs_are_found_where_they_lie(tmp_path, monkeypatch):
+def test_what_the_study_has_found_is_trained_in_its_own_home():
+    found = Run("a", "d", "fast", 3, paths.FOUND_RUNS)
+    stages = {stage: files for stage, files in expected(found).items() if stage in PIPELINES[paths.FOUND_RUNS]}
+    assert list(stages) == ["train", "evaluate", "probe"]
+    for stage, files in stages.items():
+        assert outputs(paths.FOUND_RUNS, stage) == {path.as_posix() for path in files}
+
+
+@pytest.mark.parametrize("home", PIPELINES)
+@pytest.mark.parametrize("stage", ["train", "evaluate", "probe", "analyse", "analyse_more"])
+def test_what_makes_the_numbers_of_a_run_depends_on_its_plan_and_on_no_source_file(home, stage):
+    if stage not in PIPELINES[home]:
+        assert stage.startswith("analyse")
+        return
+    content = body(home, stage)
+    plan = RUN.analysis_plan("denoising") if stage.startswith("analyse") else RUN.plan(stage)
+    deps = named(content["deps"])
+    assert plan.as_posix() in deps
+    assert not [path for path in deps if path.startswith("src")]
+    assert not content.get("params")
+
+
+@pytest.mark.parametrize("home", PIPELINES)
+def test_results_in_git_survive_an_experiment_of_another_selection(home):
+    for stage in PIPELINES[home]:
+        content = body(home, stage)
+        entries = [each for key in ("metrics", "outs") for each in content.get(key, []) if isinstance(each, dict)]
+        for path, options in (pair for entry in entries for pair in entry.items()):
+            assert options["cache"] is False, path
+            assert options.get("persist", False) == ("results/" in path), path
+
+
+@pytest.mark.parametrize("home", PIPELINES)
+def test_every_source_file_that_a_stage_depends_on_exists(home):
+    for stage in PIPELINES[home]:
+        for path in body(home, stage).get("deps", []):
+            assert not path.startswith("src") or (ROOT / path).exists(), f"{stage}: {path}"
+
+
+def test_a_run_is_named_and_found_where_it_lies(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    wanted = [layout.Run("mlp_8", "fast", 0), layout.Run("mlp_8", "fast", 12), layout.Run("vae_2", "published", 0)]
+    wanted = [Run("mlp_8", "mnist", "fast", 0), Run("mlp_8", "mnist", "fast", 12), Run("vae_2", "mnist", "published", 0)]
     for run in wanted:
         run.folder.mkdir(parents=True)
-        run.probes.write_text("{}", encoding="utf-8")
-    (layout.RUNS / "fast/mlp_8/seed_x").mkdir()
-    (layout.RUNS / "fast/mlp_8/seed_x/probes.json").write_text("{}", encoding="utf-8")
-    assert sorted(layout.runs_with("probes.json")) == sorted(wanted)
-    assert str(wanted[1]) == "mlp_8-fast-12"
+        run.metrics.write_text("{}", encoding="utf-8")
+    other = wanted[0].folder.with_name("seed_x")
+    other.mkdir()
+    (other / "metrics.json").write_text("{}", encoding="utf-8")
+    assert sorted(paths.runs_with("metrics.json", "mnist")) == sorted(wanted)
+    assert str(wanted[1]) == "mlp_8-mnist-fast-12"
+    assert wanted[1].stage("train") == "train@mlp_8-mnist-fast-12"
+    assert Run("a", "d", "fast", 0, paths.MORE).stage("probe") == "analyses/dvc.yaml:probe@a-d-fast-0"
+    assert Run.of("mlp_8", "mnist", "fast", "12") == wanted[1]
 
 
-def imported(path: Path) -> set[Path]:
-    """Files of the package that a file imports, directly."""
+def imported(path: Path) -> set[str]:
+    """The rooms that a file imports from, at whatever place."""
     found = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("latentlab"):
-            base = ROOT / "src" / Path(*node.module.split("."))
-            names = [base / alias.name for alias in node.names] + [base]
-            found |= {name.with_suffix(".py") for name in names if name.with_suffix(".py").exists()}
-    return found
+        if isinstance(node, ast.ImportFrom) and node.module == "latentlab":
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("latentlab."):
+            found.add(node.module.split(".")[1])
+    return found & {name for rooms in ROOMS for name in rooms} | found & {"pipeline"}
 
 
-def reached_from(start: Path, harmless: set[Path]) -> set[Path]:
-    """Files of the package that a file imports, directly or not, without those that cannot change a number."""
-    reached = {start}
-    while True:
-        more = {path for each in reached for path in imported(each)} - harmless
-        if more <= reached:
-            return reached
-        reached |= more
-
-
-# what cannot change a number: names of paths, the parameters that DVC watches by themselves, the sums that the download
-# checked, what is told to people and to MLflow
-HARMLESS = {
-    "layout.py", "params/__init__.py", "params/analyses.py", "params/rows.py", "params/section.py", "params/study.py",
-    "params/training.py",
-    "plans.py", "download.py", "errors.py", "processes.py", "stages/log.py", "tracking/store.py", "tracking/runs.py",
-    "wholefiles.py",
-}  # fmt: skip
-# a baseline shares the stage's module, but has no weights and runs on the CPU
-UNUSED = {"baseline": {"checkpoint.py", "devices.py", "pictures.py"}}
-
-
-@pytest.mark.parametrize("stage", [stage for stage in STAGES if stage not in ("download", "plan")])
-def test_a_stage_depends_on_all_code_that_it_runs(stage):
-    body = STAGES[stage].get("do", STAGES[stage])
-    package = ROOT / "src/latentlab"
-    declared = {ROOT / path for path in paths(body["deps"]) if path.startswith("src/") and "${" not in path}
-    declared |= {path for folder in declared if folder.is_dir() for path in folder.glob("*.py")}
-    assert all(path.exists() for path in declared)
-    harmless = {package / name for name in HARMLESS | UNUSED.get(stage, set())}
-    reached = reached_from(package / "stages" / f"{stage.removesuffix('_found')}.py", harmless)
-    assert {path for path in reached if path.parent.name != "models"} <= declared, stage
-
-
-def test_the_study_depends_on_all_code_that_a_trial_runs():
-    (body,) = yaml.safe_load((ROOT / "study/dvc.yaml").read_text(encoding="utf-8"))["stages"].values()
-    package = ROOT / "src/latentlab"
-    declared = {ROOT / path for path in paths(body["deps"]) if path.startswith("src/")}
-    declared |= {path for folder in declared if folder.is_dir() for path in folder.glob("*.py")}
-    assert all(path.exists() for path in declared)
-    assert reached_from(package / "study/objective.py", {package / name for name in HARMLESS}) <= declared
-    assert body["outs"] == [{layout.STUDY.as_posix(): {"cache": False}}]
-
-
-def test_found_rows_have_the_stages_of_all_rows():
-    for stage in ("train", "evaluate", "probe"):
-        other = STAGES[f"{stage}_found"]
-        assert other | {"matrix": None} == STAGES[stage] | {"matrix": None}
-        assert other["matrix"] == {key: f"${{found.{name}}}" for key, name in MATRIX.items()}
-        assert STAGES[stage]["matrix"] == {key: f"${{{name}}}" for key, name in MATRIX.items()}
-
-
-def test_train_depends_on_the_plan_of_its_row_and_on_the_layers_of_all():
-    deps = paths(STAGES["train"]["deps"])
-    assert "plans/${item.recipe}/${item.row}.json" in deps
-    # how layers compute is no part of a plan, which says what they are; the other modules stand in it
-    assert [path for path in deps if path.startswith("src/latentlab/models")] == ["src/latentlab/models/products.py"]
-    modules = {path.stem for path in (ROOT / "src/latentlab/models").glob("*.py")}
-    assert modules == {*models.MODELS, "__init__", "base", "layers", "products"}
-    for family, kind in models.MODELS.items():
-        assert kind.__module__ == f"latentlab.models.{family}"
-
-
-def test_the_fingerprint_covers_the_code_that_train_depends_on():
-    deps = {path.removeprefix("src/latentlab/") for path in paths(STAGES["train"]["deps"]) if path.startswith("src/")}
-    assert deps == set(train.SOURCES)
-
-
-def test_every_section_of_params_that_a_stage_watches_exists():
-    content = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
-    for stage, body in STAGES.items():
-        for key in body.get("do", body).get("params", []):
-            assert key == {"found.yaml": None} or key.split(".")[0] in content, stage
-    assert STUDY.variants
+def test_imports_go_one_way():
+    for index, rooms in enumerate(ROOMS):
+        below = set().union(*ROOMS[: index + 1])
+        for room in rooms:
+            files = [PACKAGE / f"{room}.py"] if (PACKAGE / f"{room}.py").exists() else (PACKAGE / room).rglob("*.py")
+            for path in files:
+                upwards = imported(path) - below - ({"pipeline"} if room in ("commands", "cli") else set())
+                assert not upwards, f"{path.relative_to(PACKAGE)} imports from {sorted(upwards)}"
+    for path in (PACKAGE / "pipeline").rglob("*.py"):
+        assert imported(path) <= {"errors", "files", "paths", "params", "pipeline"}, path
+    known = {name for rooms in ROOMS for name in rooms} | {"pipeline", "__init__"}
+    assert {path.relative_to(PACKAGE).parts[0].removesuffix(".py") for path in PACKAGE.rglob("*.py")} == known

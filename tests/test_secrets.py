@@ -2,7 +2,7 @@
 
 import pytest
 
-from latentlab.secrets import without_passwords
+from latentlab.errors import without_passwords
 
 
 @pytest.mark.parametrize(

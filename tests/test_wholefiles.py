@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from latentlab.wholefiles import replacing, write_json, write_text
+from latentlab.files import replacing, write_json, write_text
 
 
 def test_it_takes_the_place_of_the_file_before(tmp_path):
@@ -47,7 +47,7 @@ def test_a_process_that_is_killed_while_it_writes_leaves_the_file_before(tmp_pat
     code = """
 import os, signal, sys
 from pathlib import Path
-from latentlab.wholefiles import replacing
+from latentlab.files import replacing
 with replacing(Path(sys.argv[1])) as partial, partial.open("w") as file:
     file.write("half")
     file.flush()

@@ -1,47 +1,60 @@
-"""The command line for people."""
+"""The command line: what each command takes, its help, and one line for each error.
 
-import argparse
+What a command needs is imported when it runs, so that `--help` is quick.
+"""
+
+import functools
 import importlib
 import io
 import os
 import sys
-from collections.abc import Sequence
-from functools import partial
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Annotated, Any, Literal, NoReturn
 
-from latentlab import options
+import typer
+from typer.core import TyperGroup
+from typer.main import get_command
+
+from latentlab import errors
 from latentlab.errors import UserError, printable
 
-GROUPS = {
-    "With an image in your hand": ("reconstruct", "denoise", "interpolate", "sample", "encode", "decode", "embed"),
-    "With a program of yours": ("export",),
-    "With all of it": ("repro", "sync", "study", "verify", "doctor", "bench"),
-}
+IMAGES, PROGRAMS, PROJECT = "With an image in your hand", "With a program of yours", "With all of it"
 
-ROW_HELP = """\
-ROW is a row of params.yaml: `cae_baseline`, its first recipe and seed that is trained, or `cae_baseline-published` or
-`cae_baseline-published-0`. Or a checkpoint file, also outside of the project: `model.safetensors`. Or a model in MLflow:
-`models:/NAME/1`, `models:/NAME@ALIAS`, `runs:/RUN_ID/model`."""
-
-EXAMPLES = """\
+EXAMPLES = """\b
 Examples:
   latentlab reconstruct cae_baseline --index 12 --output nine.png
   latentlab reconstruct mlp_8 --image my_digit.jpg --output mine.png
-  latentlab denoise cae_baseline_denoise --index 12 --sigma 0.3 --output clean.png
+  latentlab denoise cae_baseline --index 12 --sigma 0.3 --output clean.png
   latentlab interpolate vae_2 --first 12 --second 3456 --spherical --output strip.png
-  latentlab sample vae_16 --num 10 --seed 0 --output samples.png
+  latentlab sample vae_2 --num 10 --seed 0 --output samples.png
   latentlab encode mlp_8 --image my_digit.jpg --output codes.npz
   latentlab decode mlp_8 --codes codes.npz --output decoded.png
   latentlab embed cae_latent_2 --num 1000 --output map.png
   latentlab export cae_baseline --output exports/digits"""
 
 
-class _Parser(argparse.ArgumentParser):
-    """A parser whose errors are one line."""
+class _Overview(TyperGroup):
+    """The group of all commands, which lists them under the titles of their groups."""
 
-    def error(self, message: str) -> NoReturn:
-        _fail(f"{message} ({self.prog} --help)")
+    def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002
+        """Writes the list; typer does it under titles only where it has the package rich."""
+        for title in (IMAGES, PROGRAMS, PROJECT):
+            commands = [each for each in self.commands.values() if getattr(each, "rich_help_panel", None) == title]
+            with formatter.section(title):
+                formatter.write_dl([(each.name or "", each.get_short_help_str(80)) for each in commands])
+
+
+app = typer.Typer(
+    cls=_Overview,
+    help="How small can the code of an autoencoder be, and what does it cost? `latentlab COMMAND --help` says more.",
+    epilog=EXAMPLES,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+study = typer.Typer(rich_markup_mode=None, help="The search for the smallest good autoencoder.")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -50,179 +63,25 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Args:
         arguments: Those of the command line if None.
     """
-    parser = _parser()
-    given = vars(parser.parse_args(arguments))
-    command = given.pop("command")
-    if command is None:
-        parser.print_help()
-        return
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # file names may hold what the terminal has no letters for
-    _enter_project(given)
+    given = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        _dispatch(command, given)
+        code = get_command(app).main(given or ["--help"], prog_name="latentlab", standalone_mode=False)
         sys.stdout.flush()
+    except typer.TyperException as error:
+        context = getattr(error, "ctx", None)
+        hint = f" ({context.command_path} --help)" if context else ""
+        _fail(" ".join(error.format_message().replace("Value error, ", "").split()) + hint)
     except BrokenPipeError:
         # whoever read the output has gone; Python would complain of it once more at its end
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
-
-
-def _dispatch(command: str, given: dict[str, Any]) -> None:
-    if command == "repro":
-        _repro(**given)
-    if command == "bench":
-        _bench(given)
-        return
-    # behind --help, which needs none of it
-    from latentlab import stages
-
-    if command == "sync":
-        stages.start(_sync, given["rows"], pinned=False)
-    elif command == "verify":
-        stages.start(_verify, given["rows"])
-    elif command == "doctor":
-        stages.start(_doctor, [], pinned=False)
-    elif command == "study":
-        stages.start(partial(_study, **given), [], pinned=False)
-    else:
-        stages.start(partial(_apply, command, given), [], pinned=command == "export")
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
-        prog="latentlab",
-        usage="latentlab COMMAND ...",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", help=argparse.SUPPRESS, prog="latentlab")
-    helps = {}
-
-    usages = {
-        "sync": "[ROW ...]",
-        "repro": "[options] [TARGET ...]",
-        "study": "ACTION [options]",
-        "verify": "[ROW ...]",
-        "doctor": "",
-        "bench": "[PART ...] [options]",
-    }
-
-    def command(name: str, summary: str, description: str) -> argparse.ArgumentParser:
-        helps[name] = summary
-        return commands.add_parser(
-            name,
-            usage=f"latentlab {name} {usages.get(name, 'ROW [options]')}",
-            description=f"{description}\n\n{ROW_HELP}" if name not in usages else description,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
-
-    options.add_image_commands(command)
-    options.add_export(command)
-    options.add_repro(command)
-    sync = command(
-        "sync",
-        "send to MLflow what it does not have yet",
-        "Sends what waits because a tracking server did not answer, then makes sure that MLflow holds one complete run\n"
-        "for each row, from the files that the stages left. Needed after a server was away, where DVC took outputs from\n"
-        "its cache, or for a new store; doing it again changes nothing.",
-    )
-    sync.add_argument("rows", nargs="*", metavar="ROW", help="rows of params.yaml; all of them when none is given")
-    options.add_study(command)
-    options.add_checks(command)
-    options.add_bench(command)
-    overview = "How small can the code of an autoencoder be, and what does it cost?\n"
-    for title, names in GROUPS.items():
-        overview += f"\n{title}:\n" + "".join(f"  {name:<13}{helps[name]}\n" for name in names)
-    parser.description = f"{overview}\n`latentlab COMMAND --help` says more of each.\n\n{ROW_HELP}"
-    parser.epilog = EXAMPLES
-    return parser
-
-
-def _enter_project(given: dict[str, Any]) -> None:
-    """Goes up to the project's folder from one inside of it; files that were given stay those that were meant."""
-    here = Path.cwd()
-    root = next((folder for folder in (here, *here.parents) if (folder / ".dvc").is_dir()), here)
-    if root != here:
-        given |= {name: _seen_from(here, value) for name, value in given.items()}
-        os.chdir(root)
-
-
-def _seen_from(here: Path, value: Any) -> Any:
-    if isinstance(value, list):
-        return [_seen_from(here, each) for each in value]
-    if isinstance(value, Path) or (isinstance(value, str) and (here / value).is_file()):
-        return type(value)(here / value)
-    return value
-
-
-def _repro(targets: list[str], num_jobs: int | None, backend: str, offline: bool) -> NoReturn:
-    from latentlab.repro import reproduce
-
-    try:
-        if offline:
-            os.environ.pop("MLFLOW_TRACKING_URI", None)
-        elif uri := os.environ.get("MLFLOW_TRACKING_URI"):
-            from latentlab.tracking.store import GOES_ON, check_server
-
-            check_server(uri)
-            os.environ[GOES_ON] = "1"
-        sys.exit(reproduce(targets, num_jobs, backend))
-    except UserError as error:
-        _fail(str(error))
-    except KeyboardInterrupt:  # before anything ran
+    if code == 130:  # what typer makes of Ctrl-C
         print("interrupted", file=sys.stderr)
-        sys.exit(130)
-
-
-def _verify(*rows: str) -> None:
-    from latentlab.verify import verify
-
-    sys.exit(verify(rows))
-
-
-def _doctor() -> None:
-    from latentlab.doctor import diagnose
-
-    problems = 0
-    for finding in diagnose():
-        problems += finding.level == "problem"
-        print(finding, flush=True)
-    sys.exit(1 if problems else 0)
-
-
-def _study(action: str, num_workers: int | None, num_trials: int | None, storage_url: str | None) -> None:
-    from latentlab.study import search
-
-    if action == "run":
-        search.run(num_workers, storage_url, num_trials)
-    elif action == "status":
-        search.status(storage_url)
-    else:
-        search.register()
-
-
-def _bench(given: dict[str, Any]) -> None:
-    if not Path("benchmarks", "command.py").is_file():
-        _fail("there is no benchmarks/ here: `latentlab bench` runs in the project's folder")
-    sys.path.insert(0, str(Path.cwd()))  # the package lies beside the pipeline, not in what is installed
-    try:
-        importlib.import_module("benchmarks.command").run(**given)
-    except UserError as error:
-        _fail("; ".join(str(error).splitlines()))
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        sys.exit(130)
-
-
-def _apply(command: str, given: dict[str, Any]) -> None:
-    module = importlib.import_module("latentlab.export" if command == "export" else "latentlab.apply")
-    try:
-        getattr(module, command)(**given)
-    except BrokenPipeError:
-        raise
-    except (UserError, OSError) as error:
-        _fail("; ".join(str(error).splitlines()))
+    if code:
+        sys.exit(code)
 
 
 def _fail(message: str) -> NoReturn:
@@ -230,24 +89,380 @@ def _fail(message: str) -> NoReturn:
     sys.exit(2)
 
 
-def _sync(*rows: str) -> None:
-    from latentlab import layout, stages
-    from latentlab.stages.log import outputs
-    from latentlab.tracking.runs import complete_row
-    from latentlab.tracking.store import open_store
+# how a command is run
 
-    study = stages.read_params()
-    for name in rows:
-        study.row(name)
-    experiment_id = open_store(layout.project_root(), needed=True)
-    asked = [
-        layout.Run(name, recipe, seed)
-        for name in rows or study.variants
-        for recipe in study.recipes_of(name)
-        for seed in study.seeds_of(name)
-    ]
-    for run in asked:
-        if run.checkpoint.exists() and run.curve.exists():
-            print(f"{run}: {complete_row(experiment_id, outputs(study, run))}")
-        else:
-            print(f"{run}: not trained yet: dvc repro train@{run}", file=sys.stderr)
+
+def _project() -> Path:
+    """The folder of the project that the working folder is in; the working folder if it is in none."""
+    here = Path.cwd()
+    return next((folder for folder in (here, *here.parents) if (folder / ".dvc").is_dir()), here)
+
+
+def _command(panel: str, group: typer.Typer = app, *, pinned: bool = False) -> Callable[[Callable[..., None]], Any]:
+    """Makes a function a command, which runs in the project's folder, and whose errors are one line.
+
+    Args:
+        panel: Title in the overview.
+        group: What it is a command of.
+        pinned: See `latentlab.stages.start`.
+    """
+
+    def register(function: Callable[..., None]) -> Callable[..., None]:
+        @functools.wraps(function)
+        def run(**given: Any) -> None:
+            from latentlab import stages
+
+            os.chdir(_project())
+            stages.start(functools.partial(_in_one_line, function, given), [], pinned=pinned)
+
+        return group.command(rich_help_panel=panel)(run)
+
+    return register
+
+
+def _in_one_line(function: Callable[..., None], given: dict[str, Any]) -> None:
+    try:
+        function(**given)
+    except BrokenPipeError:
+        raise
+    except UserError as error:
+        raise UserError("; ".join(str(error).splitlines())) from error
+    except OSError as error:
+        raise UserError(errors.explain(error, Path.cwd()) or str(error)) from error
+
+
+# what commands take; a path is the one that is meant where the command is given
+
+
+def _path(text: str) -> Path:
+    if not text:
+        raise ValueError("is empty: give a name")
+    return Path(text) if _project() == Path.cwd() else Path.cwd() / text
+
+
+def _model(text: str) -> str:
+    is_elsewhere = Path(text).exists() and _project() != Path.cwd()
+    return str(Path.cwd() / text) if is_elsewhere else text
+
+
+def _source(text: str) -> int | Path:
+    return int(text) if text.removeprefix("-").isdecimal() else _path(text)
+
+
+def _sigma(text: str) -> float:
+    with suppress(ValueError):
+        if 0 <= float(text) <= 100:
+            return float(text)
+    raise ValueError(f"{text!r} is not a number from 0 to 100")
+
+
+Model = Annotated[
+    str,
+    typer.Argument(
+        metavar="VARIANT", parser=_model, show_default=False,
+        help="a variant of params.yaml (`cae_baseline`, the first of its runs that is trained) or a run "
+        "(`cae_baseline-mnist-fast-0`); a checkpoint file, also outside of the project (`model.safetensors`); or a model "
+        "in MLflow (`models:/NAME/1`, `models:/NAME@ALIAS`, `runs:/RUN_ID/model`)",
+    ),
+]  # fmt: skip
+Variants = Annotated[
+    list[str] | None, typer.Argument(metavar="VARIANT", help="variants of params.yaml; by default the selected ones")
+]
+Indices = Annotated[list[int] | None, typer.Option(metavar="N", help="a test image, 0 to 9999; may be repeated")]
+Pictures = Annotated[
+    list[Path] | None,
+    typer.Option(
+        parser=_path, metavar="FILE",
+        help="a PNG or JPEG of yours, of any size and colour; the digit in it is brought to MNIST's form; may be repeated",
+    ),
+]  # fmt: skip
+AsIs = Annotated[bool, typer.Option("--as-is", help="resize your picture to 28x28 and change nothing else")]
+Ink = Annotated[Literal["dark", "light"] | None, typer.Option(help="the digit in your picture, if it is mistaken")]
+End = Annotated[Any, typer.Option(parser=_source, metavar="N|FILE", help="an end: a test image's index, or a PNG or JPEG")]
+Picture = Annotated[Path, typer.Option(parser=_path, metavar="FILE.png", help="a PNG of what comes out")]
+OptionalPicture = Annotated[Path | None, typer.Option(parser=_path, metavar="FILE.png", help="a PNG of what comes out")]
+Codes = Annotated[
+    Path,
+    typer.Option(
+        parser=_path, metavar="FILE.npz", help="of `latentlab encode`, or any NPZ whose array `codes` is (N, ...)"
+    ),
+]
+OptionalCodes = Annotated[
+    Path | None, typer.Option(parser=_path, metavar="FILE.npz", help="an NPZ with the codes, for `latentlab decode`")
+]
+OptionalFolder = Annotated[Path | None, typer.Option(parser=_path, metavar="FOLDER", help="for the files")]
+Plain = Annotated[bool, typer.Option("--plain", help="in the PNG: the results alone, at 28x28 pixels")]
+Seed = Annotated[int, typer.Option(min=0, max=2**32 - 1, help="of what is drawn at random")]
+Sigma = Annotated[
+    float, typer.Option(parser=_sigma, metavar="S", help="standard deviation of the noise; 1 is from black to white")
+]
+AlreadyNoisy = Annotated[bool, typer.Option("--already-noisy", help="the images are noisy as they are: none is added")]
+Steps = Annotated[int, typer.Option(min=2, max=30, help="decodings, both ends included")]
+Spherical = Annotated[bool, typer.Option("--spherical", help="along a great circle, as suits the codes of a VAE")]
+NumSamples = Annotated[int, typer.Option(min=1, max=10_000, help="how many")]
+NumPoints = Annotated[int, typer.Option(min=100, max=10_000, help="how many test images")]
+Targets = Annotated[
+    list[str] | None, typer.Argument(metavar="TARGET", help="stages, as for `dvc repro`; all of dvc.yaml by default")
+]
+Jobs = Annotated[
+    int | None,
+    typer.Option(min=1, max=1024, metavar="N", help="stages that run at once, which share the cores (default: one a core)"),
+]
+Backend = Annotated[str, typer.Option(metavar="NAME", help="loky, on this machine, or dask where it is installed")]
+Offline = Annotated[
+    bool, typer.Option("--offline", help="log to mlruns/, whatever MLFLOW_TRACKING_URI says; `latentlab sync` can send it")
+]
+Workers = Annotated[
+    int | None, typer.Option(min=1, max=1024, metavar="N", help="processes, each with one thread (default: one a core)")
+]
+Trials = Annotated[
+    int | None,
+    typer.Option(
+        min=1, max=100_000, metavar="N", help="trained ones in all, in the place of study/params.yaml's num_trials"
+    ),
+]
+Storage = Annotated[
+    str | None,
+    typer.Option(
+        metavar="URL",
+        help="in the place of study/params.yaml's storage: sqlite:///FILE, postgresql://, journal:///FILE or grpc://; with "
+        "a password in it, set LATENTLAB_STORAGE: everybody can read the arguments of a process",
+    ),
+]
+Parts = Annotated[list[str] | None, typer.Argument(metavar="PART", help="what is measured; all but quality by default")]
+Measured = Annotated[list[str] | None, typer.Option(metavar="VARIANT", help="of all parts but stages; may be repeated")]
+NumImages = Annotated[int | None, typer.Option(min=64, max=55_000, metavar="N", help="images in a round (default: 8192)")]
+Rounds = Annotated[int | None, typer.Option(min=1, max=1000, metavar="N", help="rounds (default: 5)")]
+Quick = Annotated[bool, typer.Option("--quick", help="small, to see that it works; nothing is written")]
+Device = Annotated[
+    Literal["auto", "cpu", "cuda", "mps"] | None, typer.Option(help="in the place of the one in params.yaml")
+]
+
+
+@_command(IMAGES)
+def reconstruct(
+    variant: Model, index: Indices = None, image: Pictures = None, as_is: AsIs = False, ink: Ink = None,
+    output: OptionalPicture = None, plain: Plain = False,
+) -> None:  # fmt: skip
+    """An image through the code and back, and what was lost.
+
+    Encodes images, decodes the codes, and prints the error of each.
+    """
+    from latentlab.commands import images, inputs
+
+    images.reconstruct(variant, _sources(index, image), inputs.Preparation(as_is, ink), output, plain)
+
+
+@_command(IMAGES)
+def denoise(
+    variant: Model, index: Indices = None, image: Pictures = None, as_is: AsIs = False, ink: Ink = None,
+    sigma: Sigma = 0.2, seed: Seed = 0, already_noisy: AlreadyNoisy = False,
+    output: OptionalPicture = None, plain: Plain = False,
+) -> None:  # fmt: skip
+    """A noisy image through the code and back, and what was gained.
+
+    Adds Gaussian noise to images, encodes and decodes them, and prints the errors before and after.
+    """
+    from latentlab.commands import images, inputs
+
+    how = inputs.Preparation(as_is, ink, is_noisy=already_noisy)
+    if already_noisy:
+        images.clean(variant, _sources(index, image), how, output, plain)
+    else:
+        images.denoise(variant, _sources(index, image), how, sigma, seed, output, plain)
+
+
+@_command(IMAGES)
+def interpolate(
+    variant: Model, first: End, second: End, output: Picture, as_is: AsIs = False, ink: Ink = None,
+    steps: Steps = 8, spherical: Spherical = False, plain: Plain = False,
+) -> None:  # fmt: skip
+    """The way from one image to another, through the code.
+
+    Encodes two images, goes from code to code in even steps, and decodes each.
+    """
+    from latentlab.commands import images, inputs
+
+    images.interpolate(variant, [first, second], inputs.Preparation(as_is, ink), steps, spherical, output, plain)
+
+
+@_command(IMAGES)
+def sample(variant: Model, output: Picture, num: NumSamples = 10, seed: Seed = 0, plain: Plain = False) -> None:
+    """Images that nobody has drawn.
+
+    Decodes random codes: of a VAE from the standard normal distribution, which it was trained for; of a plain autoencoder
+    from a Gaussian mixture fitted to the codes of the training images.
+    """
+    from latentlab.commands import images
+
+    images.sample(variant, num, seed, output, plain)
+
+
+@_command(IMAGES)
+def encode(
+    variant: Model, index: Indices = None, image: Pictures = None, as_is: AsIs = False, ink: Ink = None,
+    output: OptionalCodes = None,
+) -> None:  # fmt: skip
+    """The code of an image, as numbers.
+
+    Encodes images, and prints the codes.
+    """
+    from latentlab.commands import images, inputs
+
+    images.encode(variant, _sources(index, image), inputs.Preparation(as_is, ink), output)
+
+
+@_command(IMAGES)
+def decode(variant: Model, codes: Codes, output: Picture, plain: Plain = False) -> None:
+    """The image of a code.
+
+    Decodes the codes of an NPZ file.
+    """
+    from latentlab.commands import images
+
+    images.decode(variant, codes, output, plain)
+
+
+@_command(IMAGES)
+def embed(
+    variant: Model, output: Picture, num: NumPoints = 1000, seed: Seed = 42, image: Pictures = None, as_is: AsIs = False,
+    ink: Ink = None,
+) -> None:  # fmt: skip
+    """A map of the codes, coloured by digit.
+
+    Draws the codes of test images in the plane: as they are if a code is two numbers, else by t-SNE. Pictures of yours are
+    marked in it.
+    """
+    from latentlab.commands import images, inputs
+
+    images.embed(variant, image or [], inputs.Preparation(as_is, ink), num, seed, output)
+
+
+@_command(PROGRAMS, pinned=True)
+def export(variant: Model, output: OptionalFolder = None) -> None:
+    """ONNX files of a model, checked against torch.
+
+    Writes encoder, decoder and both as ONNX, in float32 and quantised to int8, with a report beside them, into exports/ and
+    the run's name, or the folder that is given. Compares them with torch on the test images, and prints size and error of
+    each.
+    """
+    from latentlab.commands import export
+
+    export.export(variant, output)
+
+
+@app.command(rich_help_panel=PROJECT)
+def repro(targets: Targets = None, jobs: Jobs = None, backend: Backend = "loky", offline: Offline = False) -> None:
+    """The project brought up to date, several stages at once.
+
+    Does what `dvc repro` does, and leaves what it leaves; stages that do not need each other run at the same time. A stage
+    that fails stops only those that depend on it. After Ctrl-C what has finished is kept.
+    """
+    from latentlab.commands import runs
+
+    os.chdir(_project())
+    try:
+        sys.exit(runs.reproduce(targets or [], jobs, backend, offline))
+    except UserError as error:
+        _fail(str(error))
+
+
+@_command(PROJECT)
+def sync(variants: Variants = None) -> None:
+    """What MLflow does not have yet, sent to it.
+
+    Makes sure that MLflow holds one complete run for each run that is trained, from the files that the stages left. Needed
+    after a server was away, where DVC took outputs from its cache, or for a new store; doing it again changes nothing.
+    """
+    from latentlab.commands import runs
+
+    runs.sync(variants or [])
+
+
+app.add_typer(study, name="study", rich_help_panel=PROJECT)
+
+
+@_command(PROJECT, study)
+def run(workers: Workers = None, trials: Trials = None, storage: Storage = None) -> None:
+    """Search on until as many trials are trained as asked for.
+
+    Optuna searches for variants of small error, small code and little compute, as study/params.yaml says; the winners are
+    variants then, in study/found.yaml. After Ctrl-C, or when a worker was killed, `run` goes on where it was. Workers on
+    other machines share the study if they are given the same storage.
+    """
+    import latentlab.study.run as search
+
+    search.run(workers, storage, trials)
+
+
+@_command(PROJECT, study)
+def status(storage: Storage = None) -> None:
+    """Print how far the study is, and its front."""
+    import latentlab.study.run as search
+
+    search.status(storage)
+
+
+@_command(PROJECT, study)
+def register() -> None:
+    """Enter the winner into MLflow's model registry.
+
+    The trained winner is its `champion`, the variant to beat its `reference`.
+    """
+    import latentlab.study.run as search
+
+    search.register()
+
+
+@_command(PROJECT, pinned=True)
+def verify(variants: Variants = None) -> None:
+    """Runs made from nothing twice, and compared byte for byte.
+
+    Trains, evaluates and probes each run twice in temporary folders, compares all files, and then with dvc.lock. Another
+    processor may differ in the last bits: then the numbers are compared within a tolerance, which is printed. Exits with 1
+    if anything differs that should not. All selected runs take hours.
+    """
+    from latentlab.commands.verify import verify
+
+    sys.exit(verify(variants or []))
+
+
+@_command(PROJECT)
+def doctor() -> None:
+    """What is here, whether it is whole, and what to do if not.
+
+    Looks at Python and its packages, the disk, params.yaml, the GPU, the data, DVC and its cache, the MLflow store and the
+    study. Exits with 1 if there is a problem.
+    """
+    from latentlab.commands.doctor import report
+
+    sys.exit(report())
+
+
+@app.command(rich_help_panel=PROJECT)
+def bench(
+    parts: Parts = None, variant: Measured = None, images: NumImages = None, rounds: Rounds = None, quick: Quick = False,
+    device: Device = None, output: OptionalFolder = None,
+) -> None:  # fmt: skip
+    """How fast it is, against the sources' way.
+
+    Measures, as ratios to a plain reference loop where there is one, and writes benchmarks/results/. It needs the project's
+    folder benchmarks/, and a machine that has nothing else to do. PART is `loop` (images per second with the published
+    settings), `quality` (seconds until the published figures are met: it trains for long, so only when asked for), `flops`
+    (share of the machine's matrix products), `profile` (where the rest of the time goes), `runtimes` (torch against ONNX
+    Runtime) or `stages` (seconds, memory and start-up of each stage).
+    """
+    os.chdir(_project())
+    if not Path("benchmarks", "command.py").is_file():
+        _fail("there is no benchmarks/ here: `latentlab bench` runs in the project's folder")
+    sys.path.insert(0, str(Path.cwd()))  # the package lies beside the pipeline, not in what is installed
+    try:
+        importlib.import_module("benchmarks.command").run(
+            parts or [], variants=variant, num_images=images, num_rounds=rounds, quick=quick, device=device, output=output
+        )
+    except UserError as error:
+        _fail("; ".join(str(error).splitlines()))
+
+
+def _sources(indices: list[int] | None, pictures: list[Path] | None) -> list[int | Path]:
+    return [*(indices or []), *(pictures or [])]

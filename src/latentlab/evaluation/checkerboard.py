@@ -8,8 +8,24 @@ as a line at that period; where it comes and goes with the strokes, the steps at
 import torch
 from torch import Tensor
 
+from latentlab.evaluation.analysis import Analysis, Subject
+from latentlab.evaluation.reconstruction import apply
+from latentlab.params.strict import Section
 
-@torch.inference_mode()
+
+class Settings(Section):
+    """There is nothing to set."""
+
+
+def analyse(subject: Subject, _settings: Settings) -> Analysis:
+    """Measures of the grid in the reconstructions of the test images, and the spectrum, frequency zero in the middle."""
+    targets = subject.data.test.images
+    outputs = subject.decode(subject.encode(targets)).clamp(0, 1)
+    spectrum = residual_spectrum(outputs, targets)
+    numbers = energy_ratios(spectrum) | block_ratios(outputs, targets)
+    return Analysis(numbers, {"spectrum": torch.fft.fftshift(spectrum).float().numpy()})
+
+
 def residual_spectrum(outputs: Tensor, targets: Tensor) -> Tensor:
     """Power spectrum of outputs - targets, mean over the images.
 
@@ -20,10 +36,8 @@ def residual_spectrum(outputs: Tensor, targets: Tensor) -> Tensor:
     Returns:
         (H, W), squared magnitudes of the unnormalised discrete Fourier transform; frequency zero is at [0, 0].
     """
-    power = torch.zeros(outputs.shape[-2:], dtype=torch.float64)
-    for output, target in zip(outputs.split(1000), targets.split(1000), strict=True):
-        power += torch.fft.fft2((output - target)[:, 0]).abs().square().double().sum(0)
-    return power / len(outputs)
+    power = apply(lambda residual: torch.fft.fft2(residual[:, 0]).abs().square(), outputs - targets)  # (N, H, W)
+    return power.double().mean(0)
 
 
 def energy_ratios(spectrum: Tensor) -> dict[str, float]:

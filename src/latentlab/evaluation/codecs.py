@@ -8,7 +8,10 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from latentlab.evaluation import pictures
 from latentlab.evaluation.reconstruction import similarity
+
+Array = np.ndarray
 
 # Pillow's arguments for a format at a quality; lossless ones have none
 LOSSLESS = {"png": {"format": "PNG", "optimize": True}, "webp_lossless": {"format": "WEBP", "lossless": True, "method": 4}}
@@ -29,36 +32,33 @@ def codec_curve(images: Tensor, num_images: int, qualities: Sequence[int] = QUAL
         "codec", "quality" (None for a lossless one), "layout" ("single" or "sheet"), "bytes_per_image", headers included,
         and "mse", "psnr", "ssim" of the images as they come back.
     """
-    singles = images[:num_images]
-    for layout, targets, pictures in (
-        ("single", singles, [_bytes(image) for image in singles[:, 0]]),
-        ("sheet", images, [_bytes(sheet(images))]),
+    stored = pictures.as_bytes(images[:, 0].numpy())  # (N, 28, 28)
+    for layout, targets, wholes in (
+        ("single", images[:num_images], list(stored[:num_images])),
+        ("sheet", images, [sheet(stored)]),
     ):
         for codec, quality, arguments in _settings(qualities):
-            stored = [_store(picture, arguments) for picture in pictures]
-            back = [torch.from_numpy(np.array(Image.open(io.BytesIO(each)).convert("L"))) for each in stored]
-            outputs = (tiles(back[0], len(images)) if layout == "sheet" else torch.stack(back).unsqueeze(1)) / 255
+            files = [_store(whole, arguments) for whole in wholes]
+            back = np.stack([np.array(Image.open(io.BytesIO(file)).convert("L")) for file in files])
+            outputs = torch.from_numpy(tiles(back[0], len(images)) if layout == "sheet" else back).unsqueeze(1) / 255
             yield {
                 "codec": codec,
                 "quality": quality,
                 "layout": layout,
-                "bytes_per_image": sum(len(each) for each in stored) / len(targets),
+                "bytes_per_image": sum(len(file) for file in files) / len(targets),
                 **similarity(outputs, targets),
             }
 
 
-def sheet(images: Tensor) -> Tensor:
-    """All images side by side in one nearly square picture, black where there are too few: (N, 1, 28, 28) -> (H, W)."""
-    columns = int(np.ceil(len(images) ** 0.5))
-    rows = -(-len(images) // columns)
-    padded = torch.cat([images[:, 0], images.new_zeros(rows * columns - len(images), 28, 28)])
-    return padded.reshape(rows, columns, 28, 28).transpose(1, 2).reshape(rows * 28, columns * 28)
+def sheet(images: Array) -> Array:
+    """All images side by side in one nearly square picture, black where there are too few: (N, 28, 28) -> (H, W)."""
+    return pictures.tile(pictures.grid(images, int(np.ceil(len(images) ** 0.5)), empty=0))
 
 
-def tiles(picture: Tensor, num_images: int) -> Tensor:
-    """The images of a `sheet`, (H, W) -> (N, 1, 28, 28)."""
+def tiles(picture: Array, num_images: int) -> Array:
+    """The images of a `sheet`, (H, W) -> (N, 28, 28)."""
     rows, columns = picture.shape[0] // 28, picture.shape[1] // 28
-    return picture.reshape(rows, 28, columns, 28).transpose(1, 2).reshape(-1, 1, 28, 28)[:num_images]
+    return picture.reshape(rows, 28, columns, 28).transpose(0, 2, 1, 3).reshape(-1, 28, 28)[:num_images]
 
 
 def _settings(qualities: Sequence[int]) -> Iterator[tuple[str, int | None, dict[str, object]]]:
@@ -69,11 +69,7 @@ def _settings(qualities: Sequence[int]) -> Iterator[tuple[str, int | None, dict[
             yield codec, quality, arguments | {"quality": quality}
 
 
-def _bytes(image: Tensor) -> np.ndarray:
-    return image.mul(255).round().byte().numpy()
-
-
-def _store(picture: np.ndarray, arguments: dict[str, object]) -> bytes:
+def _store(picture: Array, arguments: dict[str, object]) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(picture).save(buffer, **arguments)  # type: ignore[arg-type]
     return buffer.getvalue()

@@ -21,7 +21,7 @@ def num_parameters(model: Autoencoder) -> dict[str, int]:
 
 
 def flop_counter() -> FlopCounterMode:
-    """Counts the operations of torch's products and of those of `latentlab.models.products`."""
+    """Counts the operations of torch's products and of those of `latentlab.models.accelerate`."""
     mapping: dict[Any, Callable[..., int]] = {}
     if torch.backends.mkldnn.is_available():
         mapping[torch.ops.mkldnn._linear_pointwise] = _count_product
@@ -40,8 +40,8 @@ def num_macs(model: Autoencoder, image: Tensor) -> dict[str, int]:
     and upsampling are not counted.
 
     Args:
-        model: On the CPU, in evaluation mode.
-        image: (1, 1, H, W), as the model's encoder takes it.
+        model: In evaluation mode.
+        image: (1, 1, H, W), as the model's encoder takes it, on the model's device.
     """
     parts = {}
     with flop_counter() as counter:

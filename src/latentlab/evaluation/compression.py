@@ -5,19 +5,42 @@ Legend: N images, D numbers in the code, K = 2^bits symbols.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 import constriction
 import numpy as np
 import torch
+from pydantic import Field
 from torch import Tensor
 
+from latentlab.evaluation.analysis import Analysis, Subject
 from latentlab.evaluation.reconstruction import similarity
+from latentlab.params.strict import Count, Section
 
 Array = np.ndarray
 Categorical = constriction.stream.model.Categorical
 
 # shares of the codes that the range of a number may leave out at each end
 _LEFT_OUT = (0.0, 0.001, 0.005, 0.02, 0.05)
+
+
+class Settings(Section):
+    """Bits per number of the code.
+
+    The quantiser is fitted to the codes of `num_fitted` training images; `num_alone` test images are also stored each by
+    itself.
+    """
+
+    bits: list[Annotated[int, Field(ge=1, le=16)]] = Field(min_length=1)
+    num_fitted: Count
+    num_alone: Count
+
+
+def analyse(subject: Subject, settings: Settings) -> Analysis:
+    """Bytes and quality of the stored codes of the test images."""
+    train_codes = subject.encode(subject.data.train.images[: settings.num_fitted])
+    test = subject.data.test.images
+    return Analysis(compression(train_codes, subject.encode(test), subject.decode, test, settings.bits, settings.num_alone))
 
 
 @dataclass(frozen=True)

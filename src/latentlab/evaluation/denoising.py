@@ -7,11 +7,43 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
+from pydantic import Field, PositiveFloat
 from skimage.restoration import denoise_nl_means
 from torch import Tensor
 
-from latentlab.data import add_noise
-from latentlab.evaluation.reconstruction import similarity
+from latentlab.data.images import Splits, add_noise
+from latentlab.evaluation import pictures
+from latentlab.evaluation.analysis import Analysis, Subject
+from latentlab.evaluation.reconstruction import one_of_each_class, similarity
+from latentlab.params.strict import Section, Seed
+
+
+class Settings(Section):
+    """Standard deviations of the noise on the test images, in units of the full range, and its seed."""
+
+    sigmas: list[PositiveFloat] = Field(min_length=1)
+    seed: Seed
+
+
+def analyse(subject: Subject, settings: Settings) -> Analysis:
+    """Errors on noisy test images, and an image of each class at each noise level, noisy and denoised."""
+    test = subject.data.test
+
+    def way(noisy: Tensor, _sigma: float) -> Tensor:
+        return subject.decode(subject.encode(noisy)).clamp(0, 1)  # PCA may leave the range a little
+
+    shown = denoised_images(way, test.images[one_of_each_class(test)], settings.sigmas, settings.seed)
+    stored = pictures.as_bytes(shown.numpy())
+    return Analysis(
+        denoising(way, test.images, settings.sigmas, settings.seed),
+        {"denoising": stored},
+        {"denoising": pictures.framed(stored.reshape(-1, *stored.shape[2:]))},  # (2 S, K, 28, 28)
+    )
+
+
+def of_classical(data: Splits, settings: Settings) -> Analysis:
+    """The same numbers of `non_local_means`."""
+    return Analysis(denoising(non_local_means, data.test.images, settings.sigmas, settings.seed))
 
 
 def denoising(
@@ -39,7 +71,7 @@ def denoising(
     return measured
 
 
-def denoised_pictures(
+def denoised_images(
     denoise: Callable[[Tensor, float], Tensor], images: Tensor, sigmas: Sequence[float], seed: int
 ) -> Tensor:
     """A few images, noisy and denoised, at each noise level.
@@ -56,7 +88,7 @@ def denoised_pictures(
     levels = []
     for sigma in sigmas:
         noisy = add_noise(images, sigma, torch.Generator().manual_seed(seed))
-        levels.append(torch.stack([noisy, denoise(noisy, sigma).clamp(0, 1)]).squeeze(2))  # (2, K, 28, 28)
+        levels.append(torch.stack([noisy, denoise(noisy, sigma)]).squeeze(2))  # (2, K, 28, 28)
     return torch.stack(levels)
 
 

@@ -3,19 +3,96 @@
 Legend: N images or samples, D numbers in the code, F features.
 """
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
 import torch
+from pydantic import Field, PositiveFloat, model_validator
 from scipy.linalg import sqrtm
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
 from torch import Tensor
 
-from latentlab.evaluation.interpolation import nearest
+from latentlab.evaluation import pictures
+from latentlab.evaluation.analysis import Analysis, Subject
+from latentlab.evaluation.neighbours import nearest
 from latentlab.evaluation.pca import LinearAutoencoder
+from latentlab.params.strict import Count, Section, Seed
 
+# principal components of the pixels in which samples are compared with real images
 NUM_FEATURES = 64
+# an active unit's posterior mean varies by more than that (Burda et al. 2016)
+ACTIVE = 0.01
+# images whose reconstructions by samples of the posterior are compared
+NUM_DRAWN = 1000
+
+
+class Settings(Section):
+    """Decodings on a grid over [-grid_extent, grid_extent]^2, and of samples.
+
+    `num_shown` samples are shown and `num_samples` measured; the mixture of `mixture_components` Gaussians is fitted to
+    `num_fitted` training codes; `num_draws` reconstructions of one input by samples of a VAE's posterior.
+    """
+
+    grid_side: int = Field(ge=2, le=100)
+    grid_extent: PositiveFloat
+    num_shown: Count
+    num_samples: int = Field(ge=10, le=1_000_000)
+    mixture_components: Count
+    num_fitted: Count
+    num_draws: int = Field(ge=2, le=1000)
+    seed: Seed
+
+    @model_validator(mode="after")
+    def _enough_codes(self) -> Self:
+        if self.mixture_components > self.num_fitted:
+            raise ValueError(
+                f"mixture_components is {self.mixture_components}, more than the codes, num_fitted {self.num_fitted}"
+            )
+        return self
+
+
+def analyse(subject: Subject, settings: Settings) -> Analysis:
+    """Samples, the grid where the code has two numbers, and what a VAE's posterior does.
+
+    Codes are drawn from the standard normal, and for what is no VAE also from a mixture fitted to its codes.
+    """
+    data = subject.data
+    train_codes = subject.encode(data.train.images[: settings.num_fitted])
+    shape, num_samples = train_codes.shape[1:], min(settings.num_samples, len(data.test))
+    samples = {"standard_normal": normal_codes(shape, num_samples, settings.seed)}
+    if not subject.posterior:
+        samples["mixture"] = mixture_codes(
+            train_codes, num_samples, settings.mixture_components, settings.num_fitted, settings.seed
+        )
+    real = RealImages(LinearAutoencoder(data.train.images, NUM_FEATURES), data.train.images, data.test.images)
+    numbers: dict[str, Any] = real.reference(num_samples)
+    shown: dict[str, Tensor] = {}
+    for kind, codes in samples.items():
+        decoded = subject.decode(codes)
+        numbers[kind] = quality(decoded, real)
+        shown[f"samples_{kind}"] = decoded[: settings.num_shown]
+    if shape.numel() == 2:
+        shown["grid"] = subject.decode(grid_codes(settings.grid_side, settings.grid_extent))
+    if subject.posterior:
+        mean, log_variance = subject.posterior(data.test.images)
+        numbers |= posterior_measures(mean, log_variance, ACTIVE)
+        chosen = slice(NUM_DRAWN)
+        draws = posterior_reconstructions(
+            mean[chosen], log_variance[chosen], subject.decode, settings.num_draws, settings.seed
+        )
+        numbers["reconstruction_std"] = float(draws.std(dim=0).double().mean())
+        shown["stochastic"] = torch.cat([data.test.images[:1], draws[:, 0]])
+    arrays = {name: pictures.as_bytes(images.squeeze(1).numpy()) for name, images in shown.items()}
+    widths = {"grid": settings.grid_side, "stochastic": settings.num_draws + 1}
+    return Analysis(
+        numbers,
+        arrays,
+        {name: pictures.framed(pictures.grid(array, widths.get(name, 10), empty=0)) for name, array in arrays.items()},
+    )
 
 
 def grid_codes(side: int, extent: float) -> Tensor:
@@ -60,7 +137,9 @@ def mixture_codes(codes: Tensor, num_samples: int, num_components: int, num_fitt
         tol=1e-2,
         random_state=seed,
     )
-    samples, _ = model.fit(chosen).sample(num_samples)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # the fit is stopped early on purpose
+        samples, _ = model.fit(chosen).sample(num_samples)
     return torch.from_numpy(random.permutation(samples)).float().reshape(num_samples, *codes.shape[1:])
 
 
@@ -68,7 +147,7 @@ def mixture_codes(codes: Tensor, num_samples: int, num_components: int, num_fitt
 class RealImages:
     """What samples are compared with.
 
-    `features` are the first 64 principal components of the pixels, fitted to the training images: distances in them are
+    `features` are the first principal components of the pixels, fitted to the training images: distances in them are
     distances between images without their faintest details, and need no network trained on anything.
     """
 
@@ -84,10 +163,10 @@ class RealImages:
             real_frechet_distance: Between as many training images and test images.
         """
         test, train = self.test[:num_samples], self.train[:num_samples]
-        found = nearest(test, self.train)
+        distance, cosine = nearest(test, self.train).means()
         return {
-            "real_distance": float(found.distances.double().mean()),
-            "real_cosine": float(found.cosines.double().mean()),
+            "real_distance": distance,
+            "real_cosine": cosine,
             "real_frechet_distance": frechet_distance(self.features.encode(train), self.features.encode(test)),
         }
 
@@ -109,13 +188,13 @@ def quality(samples: Tensor, real: RealImages) -> dict[str, float]:
     features = real.features.encode(samples)
     real_features = real.features.encode(real.test[: len(samples)])
     precision, recall = precision_and_recall(features, real_features, 3)
-    found = nearest(samples, real.train)
+    distance, cosine = nearest(samples, real.train).means()
     return {
         "precision": precision,
         "recall": recall,
         "frechet_distance": frechet_distance(features, real_features),
-        "nearest_distance": float(found.distances.double().mean()),
-        "nearest_cosine": float(found.cosines.double().mean()),
+        "nearest_distance": distance,
+        "nearest_cosine": cosine,
     }
 
 

@@ -4,10 +4,58 @@ Legend: N images, P pairs, D numbers in the code.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import Any
 
 import torch
+from pydantic import Field
 from torch import Tensor
+
+from latentlab.errors import UserError
+from latentlab.evaluation import pictures
+from latentlab.evaluation.analysis import Analysis, Subject
+from latentlab.evaluation.neighbours import nearest
+from latentlab.params.strict import Section, Seed
+
+
+class Settings(Section):
+    """Two test images by index, the decodings between them, and how many random pairs are measured."""
+
+    first: int = Field(ge=0)
+    second: int = Field(ge=0)
+    num_steps: int = Field(ge=3, le=1000)
+    num_pairs: int = Field(ge=2, le=1_000_000)
+    seed: Seed
+
+
+def analyse(subject: Subject, settings: Settings) -> Analysis:
+    """Ways between random pairs of test images, of equal and of different digits, and the way between the two images.
+
+    Raises:
+        UserError: There is no test image of such an index.
+    """
+    test, real = subject.data.test, subject.data.train.images
+    for name in ("first", "second"):
+        index = getattr(settings, name)
+        if index >= len(test):
+            raise UserError(f"analyses.interpolation.{name}: {index} is not below the number of test images, {len(test)}")
+    pairs = {
+        "equal_digits": draw_pairs(test.digits, settings.num_pairs // 2, True, settings.seed),
+        "different_digits": draw_pairs(test.digits, settings.num_pairs // 2, False, settings.seed),
+    }
+    ways = {"linear": linear} | ({"spherical": spherical} if subject.posterior else {})
+    numbers: dict[str, Any] = {}
+    arrays = {}
+    for name, way in ways.items():
+        ends = test.images[[settings.first, settings.second]]
+        shown = strip(subject.encode, subject.decode, ends, settings.num_steps, way)
+        arrays[f"interpolation_{name}"] = pictures.as_bytes(shown.numpy())
+        numbers[name] = {
+            kind: smoothness(subject.encode, subject.decode, test.images, chosen, settings.num_steps, way, real)
+            for kind, chosen in pairs.items()
+        }
+    firsts = test.images[pairs["different_digits"][:, 0]]
+    numbers["real_distance"], _ = nearest(firsts, real).means()
+    return Analysis(numbers, arrays, {name: pictures.framed(array[None]) for name, array in arrays.items()})
 
 
 def linear(first: Tensor, second: Tensor, share: float) -> Tensor:
@@ -110,7 +158,7 @@ def smoothness(
     Returns:
         step_ratio: Largest over mean root mean squared step between neighbouring decodings, mean over the pairs; 1 is
             perfectly even.
-        midpoint_distance: See `Nearest`, of the decoding halfway; mean over the pairs.
+        midpoint_distance: See `latentlab.evaluation.neighbours`, of the decoding halfway; mean over the pairs.
         crossfade_distance: The same of the pixel-wise mean of the two images, which no model has a part in.
     """
     first, second = images[pairs[:, 0]], images[pairs[:, 1]]
@@ -123,34 +171,6 @@ def smoothness(
     middle = decode(way(codes_first, codes_second, 0.5))
     return {
         "step_ratio": float(ratios.double().mean()),
-        "midpoint_distance": float(nearest(middle, real).distances.double().mean()),
-        "crossfade_distance": float(nearest((first + second) / 2, real).distances.double().mean()),
+        "midpoint_distance": nearest(middle, real).means()[0],
+        "crossfade_distance": nearest((first + second) / 2, real).means()[0],
     }
-
-
-@dataclass(frozen=True)
-class Nearest:
-    """How near images are to the real ones.
-
-    Attributes:
-        distances: (N,), root mean squared difference per pixel to the nearest real image, in units of full range.
-        cosines: (N,), cosine similarity to the most similar real image, which need not be the same; 0 for a black image.
-    """
-
-    distances: Tensor
-    cosines: Tensor
-
-
-@torch.inference_mode()
-def nearest(images: Tensor, real: Tensor) -> Nearest:
-    """Compares images (N, 1, 28, 28) with all the real ones, (M, 1, 28, 28); one matrix product serves both measures."""
-    y = real.flatten(1)
-    squared_norms = y.square().sum(1)
-    norms = squared_norms.sqrt().clamp_min(1e-12)
-    distances, cosines = [], []
-    for x in images.flatten(1).split(250):
-        products = x @ y.T  # (250, M)
-        own = x.square().sum(1)
-        cosines.append((products / norms).amax(1) / own.sqrt().clamp_min(1e-12))
-        distances.append((torch.add(squared_norms, products, alpha=-2).amin(1) + own).clamp_min(0))
-    return Nearest((torch.cat(distances) / y.shape[1]).sqrt(), torch.cat(cosines))

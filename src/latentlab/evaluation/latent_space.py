@@ -7,10 +7,43 @@ from typing import Any
 
 import numpy as np
 import openTSNE
+from pydantic import Field, PositiveFloat
 from sklearn.metrics import silhouette_score
 from sklearn.neighbors import NearestNeighbors
 
+from latentlab.evaluation import pictures
+from latentlab.evaluation.analysis import Analysis, Subject
+from latentlab.params.strict import Section, Seed
+
 Array = np.ndarray
+
+
+class Settings(Section):
+    """How many test codes t-SNE embeds, a tenth of them of each digit, and its own settings."""
+
+    num_small: int = Field(ge=20, le=10_000)
+    num_large: int = Field(ge=20, le=10_000)
+    perplexity: PositiveFloat
+    seed: Seed
+
+
+def analyse(subject: Subject, settings: Settings) -> Analysis:
+    """Measures of the test codes and of their embeddings; coordinates for the figures, and a map."""
+    test = subject.data.test
+    codes, digits = subject.encode(test.images).flatten(1).numpy(), test.digits.numpy()
+    large = first_of_each_digit(digits, settings.num_large)
+    numbers = geometry(codes[large], digits[large])
+    arrays: dict[str, Array] = {}
+    for count in (settings.num_small, settings.num_large):
+        chosen = first_of_each_digit(digits, count)
+        points = tsne(codes[chosen], settings.perplexity, settings.seed)
+        numbers[f"tsne_{count}"] = clustering(points, digits[chosen])
+        arrays |= {f"tsne_{count}": points, f"digits_{count}": digits[chosen]}
+    shown = points
+    if codes.shape[1] == 2:
+        shown = codes[large]
+        arrays |= {"codes": shown, "digits": digits[large]}
+    return Analysis(numbers, arrays, {"map": pictures.scatter(shown, digits[large], [], subject.name)})
 
 
 def geometry(codes: Array, digits: Array) -> dict[str, Any]:
@@ -54,7 +87,7 @@ def clustering(points: Array, digits: Array) -> dict[str, float]:
             defined because all points are one.
         knn10_accuracy: Share of points whose digit is the one that most of their 10 nearest other points have.
     """
-    if np.ptp(points, axis=0).max() == 0:
+    if _are_one(points):
         return {"silhouette": 0.0, "knn10_accuracy": float(np.bincount(digits).max() / len(digits))}
     neighbours = NearestNeighbors(n_neighbors=min(11, len(points))).fit(points).kneighbors(points, return_distance=False)
     # a point is its own nearest neighbour, but among equal points it may stand elsewhere in the list, or not at all
@@ -85,7 +118,7 @@ def tsne(codes: Array, perplexity: float, seed: int) -> Array:
     Returns:
         (N, 2), float32. Codes that are all the same stay on one point.
     """
-    if np.ptp(codes, axis=0).max() == 0:
+    if _are_one(codes):
         return np.zeros((len(codes), 2), np.float32)
     model = openTSNE.TSNE(
         perplexity=min(perplexity, (len(codes) - 1) / 3),
@@ -94,3 +127,7 @@ def tsne(codes: Array, perplexity: float, seed: int) -> Array:
         random_state=seed,
     )
     return np.asarray(model.fit(codes), np.float32)
+
+
+def _are_one(points: Array) -> bool:
+    return bool(np.ptp(points, axis=0).max() == 0)

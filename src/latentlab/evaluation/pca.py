@@ -3,6 +3,9 @@
 from sklearn.decomposition import PCA
 from torch import Tensor, from_numpy
 
+from latentlab.data.images import Splits
+from latentlab.evaluation.analysis import Subject
+
 
 class LinearAutoencoder:
     """PCA fitted to images: `encode` projects, `decode` goes back; outputs may leave [0, 1] a little.
@@ -25,3 +28,11 @@ class LinearAutoencoder:
     def decode(self, z: Tensor) -> Tensor:
         """(B, num_components) -> (B, 1, 28, 28)."""
         return from_numpy(self._pca.inverse_transform(z.numpy())).reshape(-1, 1, 28, 28)
+
+
+def of_baseline(name: str, num_components: int | None, data: Splits) -> Subject:
+    """PCA fitted to all training images, validation images included; without components, the images as their own codes."""
+    if num_components is None:
+        return Subject(lambda images: images, lambda codes: codes, data, name=name)
+    pca = LinearAutoencoder(data.training_images().images, num_components)
+    return Subject(pca.encode, pca.decode, data, name=name)

@@ -1,23 +1,64 @@
-"""How close are the reconstructions to the images?
+"""How close are the reconstructions to the images, how small is the code, and what does the model cost?
 
-Legend: N images, D numbers in the code.
+Legend: N images, B batch.
 """
 
 from collections.abc import Callable
 from functools import cache
+from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-# at 28x28 pixels and 32 channels this stays in a processor's cache; 1,000 take up to three times as long
-BATCH_SIZE = 250
+from latentlab.data.images import Images
+from latentlab.evaluation import pictures
+from latentlab.evaluation.analysis import Analysis, Subject
+from latentlab.evaluation.complexity import num_macs, num_parameters
+from latentlab.models.base import BATCH_SIZE
+from latentlab.params.strict import Section
+
+
+class Settings(Section):
+    """There is nothing to set."""
+
+
+def analyse(subject: Subject, _settings: Settings) -> Analysis:
+    """Errors on the test images, for a model also on the validation images and what it costs; an image of each class.
+
+    The validation images are among those that a baseline is fitted to, so it has no errors on them.
+    """
+    data, test = subject.data, subject.data.test
+    codes = subject.encode(test.images)
+    outputs = subject.decode(codes)
+    numbers: dict[str, Any] = size(codes[0].numel()) | _prefixed("test", reconstruction_errors(outputs, test.images))
+    if subject.model:
+        validation = data.validation.images
+        decoded = subject.decode(subject.encode(validation))
+        numbers |= _prefixed("validation", reconstruction_errors(decoded, validation))
+        device = next(subject.model.parameters()).device
+        blank = torch.zeros(1, 1, subject.input_size, subject.input_size, device=device)
+        numbers |= {"num_parameters": num_parameters(subject.model), "num_macs": num_macs(subject.model, blank)}
+    numbers["mse_per_class"] = mse_per_class(outputs, test.images, test.digits)
+    chosen = one_of_each_class(test)
+    shown = pictures.as_bytes(torch.stack([test.images[chosen], outputs[chosen]]).squeeze(2).numpy())  # (2, 10, 28, 28)
+    return Analysis(numbers, {"reconstructions": shown}, {"reconstructions": pictures.framed(shown)})
+
+
+def size(latent_dim: int) -> dict[str, float]:
+    """How small a code is: `latent_dim`, its numbers, and `compression_ratio`, pixels per number."""
+    return {"latent_dim": latent_dim, "compression_ratio": 784 / latent_dim}
+
+
+def _prefixed(part: str, errors: dict[str, float]) -> dict[str, float]:
+    return {f"{part}_{name}": value for name, value in errors.items()}
 
 
 @torch.inference_mode()
-def apply(function: Callable[[Tensor], Tensor], inputs: Tensor, device: torch.device) -> Tensor:
-    """A function of a batch applied to all inputs, batch by batch on the device; the result is on the CPU, (N, ...)."""
-    return torch.cat([function(batch.to(device)).cpu() for batch in inputs.split(BATCH_SIZE)])
+def apply(function: Callable[[Tensor], Tensor], inputs: Tensor) -> Tensor:
+    """A function of a batch (B, ...) applied to all inputs (N, ...), batch by batch."""
+    return torch.cat([function(batch) for batch in inputs.split(BATCH_SIZE)])
 
 
 def reconstruction_errors(outputs: Tensor, targets: Tensor) -> dict[str, float]:
@@ -57,7 +98,6 @@ def _per_image(values: Tensor) -> Tensor:
     return values.mean(dim=(1, 2, 3)).double()
 
 
-@torch.inference_mode()
 def ssim(outputs: Tensor, targets: Tensor) -> Tensor:
     """Structural similarity of each pair of images (Wang et al. 2004), mean over all pixels; 1 is identity.
 
@@ -71,16 +111,19 @@ def ssim(outputs: Tensor, targets: Tensor) -> Tensor:
     Returns:
         (N,).
     """
-    blur, c1, c2 = _blur_matrix(outputs.shape[-1]), 0.01**2, 0.03**2
-    values = []
-    for x, y in zip(outputs[:, 0].split(BATCH_SIZE), targets[:, 0].split(BATCH_SIZE), strict=True):
-        mean_x, mean_y, square_x, square_y, product = (blur @ image @ blur.T for image in (x, y, x * x, y * y, x * y))
-        variances = (square_x - mean_x**2).clamp_min(0) + (square_y - mean_y**2).clamp_min(0)
-        covariance = product - mean_x * mean_y
-        similarity = (2 * mean_x * mean_y + c1) * (2 * covariance + c2)
-        similarity /= (mean_x**2 + mean_y**2 + c1) * (variances + c2)
-        values.append(similarity.mean(dim=(1, 2)))
-    return torch.cat(values)
+    return apply(_ssim, torch.cat([outputs, targets], dim=1))
+
+
+def _ssim(pairs: Tensor) -> Tensor:
+    """Structural similarity of the two images of each pair, (B, 2, 28, 28) -> (B,)."""
+    blur, c1, c2 = _blur_matrix(pairs.shape[-1]), 0.01**2, 0.03**2
+    x, y = pairs.unbind(1)
+    mean_x, mean_y, square_x, square_y, product = (blur @ image @ blur.T for image in (x, y, x * x, y * y, x * y))
+    variances = (square_x - mean_x**2).clamp_min(0) + (square_y - mean_y**2).clamp_min(0)
+    covariance = product - mean_x * mean_y
+    similarity = (2 * mean_x * mean_y + c1) * (2 * covariance + c2)
+    similarity /= (mean_x**2 + mean_y**2 + c1) * (variances + c2)
+    return similarity.mean(dim=(1, 2))
 
 
 @cache
@@ -97,12 +140,12 @@ def _blur_matrix(size: int) -> Tensor:
     return matrix
 
 
-def mse_per_digit(outputs: Tensor, targets: Tensor, digits: Tensor) -> dict[str, float]:
-    """Squared error per pixel over the images of each digit, keyed "0" to "9"; a digit without images is left out."""
+def mse_per_class(outputs: Tensor, targets: Tensor, digits: Tensor) -> dict[str, float]:
+    """Squared error per pixel over the images of each class, keyed "0" to "9"; a class without images is left out."""
     squared = (outputs - targets).square().double().mean(dim=(1, 2, 3))  # (N,)
-    return {str(digit): float(squared[digits == digit].mean()) for digit in range(10) if bool((digits == digit).any())}
+    return {str(digit): float(squared[digits == digit].mean()) for digit in digits.unique().tolist()}
 
 
-def first_of_each_digit(digits: Tensor) -> Tensor:
-    """Index of the first image of each digit, in the order of the digits; at most ten."""
-    return torch.tensor([int((digits == digit).nonzero()[0]) for digit in range(10) if bool((digits == digit).any())])
+def one_of_each_class(images: Images) -> Tensor:
+    """Index of the first image of each class, in the order of the classes; at most ten."""
+    return torch.from_numpy(np.unique(images.digits.numpy(), return_index=True)[1])

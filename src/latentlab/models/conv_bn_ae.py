@@ -7,7 +7,6 @@ from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
 from latentlab.models.base import Autoencoder, ReconstructionLoss, reconstruction_loss
-from latentlab.models.products import ConvTranspose2d, Linear
 
 
 def _normalised(layer: nn.Conv2d | nn.ConvTranspose2d) -> list[nn.Module]:
@@ -42,14 +41,14 @@ class ConvBnAE(Autoencoder):
             *_normalised(nn.Conv2d(first, second, 3, stride=2, padding=1)),
             *_normalised(nn.Conv2d(second, third, 3, padding=1)),
             nn.Flatten(),
-            Linear(third * 49, latent_dim),
+            nn.Linear(third * 49, latent_dim),
         )
         self.decoder = nn.Sequential(
-            Linear(latent_dim, third * 49),
+            nn.Linear(latent_dim, third * 49),
             nn.Unflatten(1, (third, 7, 7)),
             *_normalised(nn.Conv2d(third, second, 3, padding=1)),
-            *_normalised(ConvTranspose2d(second, first, 3, stride=2, padding=1, output_padding=1)),
-            ConvTranspose2d(first, 1, 3, stride=2, padding=1, output_padding=1),
+            *_normalised(nn.ConvTranspose2d(second, first, 3, stride=2, padding=1, output_padding=1)),
+            nn.ConvTranspose2d(first, 1, 3, stride=2, padding=1, output_padding=1),
         )
 
     def loss(self, x: Tensor, target: Tensor, generator: torch.Generator) -> dict[str, Tensor]:  # noqa: ARG002, D102

@@ -1,4 +1,4 @@
-"""Beside source C: a plain autoencoder with the layers of its VAE, to compare the two at equal code size."""
+"""Beside source C: a plain autoencoder with the layers of its VAE, to compare the two at equal latent dimension."""
 
 from typing import Annotated, final
 
@@ -8,7 +8,6 @@ from torch import Tensor, nn
 
 from latentlab.models.base import Autoencoder, ReconstructionLoss, reconstruction_loss
 from latentlab.models.layers import conv_dense_decoder, conv_dense_trunk
-from latentlab.models.products import Linear
 
 
 @final
@@ -32,7 +31,7 @@ class ConvDenseAE(Autoencoder):
     ) -> None:
         super().__init__()
         self.kind: ReconstructionLoss = loss
-        self.encoder = nn.Sequential(*conv_dense_trunk(channels, hidden_dim), Linear(hidden_dim, latent_dim))
+        self.encoder = nn.Sequential(*conv_dense_trunk(channels, hidden_dim), nn.Linear(hidden_dim, latent_dim))
         self.decoder = conv_dense_decoder(channels, latent_dim)
 
     def loss(self, x: Tensor, target: Tensor, generator: torch.Generator) -> dict[str, Tensor]:  # noqa: ARG002, D102

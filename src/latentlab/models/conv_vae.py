@@ -8,23 +8,17 @@ from torch import Tensor, nn
 
 from latentlab.models.base import Autoencoder, binary_cross_entropy_sum
 from latentlab.models.layers import conv_dense_decoder, conv_dense_trunk
-from latentlab.models.products import Linear
 
 
 @final
 class _GaussianEncoder(nn.Module):
-    """Mean and log-variance of q(z | x); called as a module it gives the mean, the code of an image."""
+    """A trunk with two heads; called as a module it gives the mean of q(z | x), the code of an image."""
 
     def __init__(self, *, trunk: nn.Module, mean: nn.Module, log_variance: nn.Module) -> None:
         super().__init__()
         self.trunk = trunk
         self.mean = mean
         self.log_variance = log_variance
-
-    def posterior(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and log-variance, both (B, D), of images (B, 1, 28, 28)."""
-        hidden = self.trunk(x)  # (B, hidden_dim)
-        return self.mean(hidden).float(), self.log_variance(hidden).float()  # under autocast they come as bfloat16
 
     def forward(self, x: Tensor) -> Tensor:
         """Mean, (B, D)."""
@@ -60,10 +54,16 @@ class ConvVAE(Autoencoder):
         self.beta = beta
         self.encoder = _GaussianEncoder(
             trunk=conv_dense_trunk(channels, hidden_dim),
-            mean=Linear(hidden_dim, latent_dim),
-            log_variance=Linear(hidden_dim, latent_dim),
+            mean=nn.Linear(hidden_dim, latent_dim),
+            log_variance=nn.Linear(hidden_dim, latent_dim),
         )
         self.decoder = conv_dense_decoder(channels, latent_dim)
+
+    def posterior(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and log-variance of q(z | x), both (B, D), of images (B, 1, 28, 28)."""
+        encoder = self.encoder
+        hidden = encoder.trunk(x)  # (B, hidden_dim)
+        return encoder.mean(hidden).float(), encoder.log_variance(hidden).float()  # under autocast they come as bfloat16
 
     def loss(self, x: Tensor, target: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
         """Negative evidence lower bound per image in nats, with one sample of z, and its two terms.
@@ -72,7 +72,7 @@ class ConvVAE(Autoencoder):
         divergence from the standard normal prior summed over the latent dimensions (Kingma and Welling 2013, appendix B);
         all are means over the batch.
         """
-        mean, log_variance = self.encoder.posterior(x)
+        mean, log_variance = self.posterior(x)
         epsilon = torch.randn(mean.shape, generator=generator, device=mean.device)
         logits = self.decode_logits(mean + torch.exp(0.5 * log_variance) * epsilon)
         bce_sum = binary_cross_entropy_sum(logits, target) / len(x)

@@ -8,14 +8,12 @@ from itertools import pairwise
 
 from torch import nn
 
-from latentlab.models.products import Conv2d, ConvTranspose2d, Linear
-
 
 def linear_stack(sizes: Sequence[int]) -> nn.Sequential:
     """Linear layers with a ReLU between them and none after the last: (B, sizes[0]) -> (B, sizes[-1])."""
     layers: list[nn.Module] = []
     for size_in, size_out in pairwise(sizes):
-        layers += [Linear(size_in, size_out), nn.ReLU()]
+        layers += [nn.Linear(size_in, size_out), nn.ReLU()]
     return nn.Sequential(*layers[:-1])
 
 
@@ -31,7 +29,7 @@ def conv_dense_trunk(channels: Sequence[int], hidden_dim: int) -> nn.Sequential:
         nn.Conv2d(first, second, 3, stride=2, padding=1),
         nn.ReLU(),
         nn.Flatten(),
-        Linear(second * 49, hidden_dim),
+        nn.Linear(second * 49, hidden_dim),
         nn.ReLU(),
     )
 
@@ -47,12 +45,12 @@ def conv_dense_decoder(channels: Sequence[int], latent_dim: int) -> nn.Sequentia
     """
     first, second = channels
     return nn.Sequential(
-        Linear(latent_dim, second * 49),
+        nn.Linear(latent_dim, second * 49),
         nn.ReLU(),
         nn.Unflatten(1, (second, 7, 7)),
-        ConvTranspose2d(second, second, 3, stride=2, padding=1, output_padding=1),
+        nn.ConvTranspose2d(second, second, 3, stride=2, padding=1, output_padding=1),
         nn.ReLU(),
-        ConvTranspose2d(second, first, 3, stride=2, padding=1, output_padding=1),
+        nn.ConvTranspose2d(second, first, 3, stride=2, padding=1, output_padding=1),
         nn.ReLU(),
-        Conv2d(first, 1, 3, padding=1),
+        nn.Conv2d(first, 1, 3, padding=1),
     )

@@ -7,7 +7,6 @@ from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
 from latentlab.models.base import Autoencoder, ReconstructionLoss, reconstruction_loss
-from latentlab.models.products import Conv2d, ConvTranspose2d
 
 
 @final
@@ -44,11 +43,11 @@ class PooledCAE(Autoencoder):
             up += [nn.Conv2d(channels[-1], channels[-1], 3, padding=1), nn.ReLU()]
         for channels_in, channels_out in zip(channels[::-1], [*channels[-2::-1], 1], strict=True):
             if upsampling == "transposed":
-                up.append(ConvTranspose2d(channels_in, channels_out, 2, stride=2))
+                up.append(nn.ConvTranspose2d(channels_in, channels_out, 2, stride=2))
             else:
                 up += [
                     nn.Upsample(scale_factor=2, mode=upsampling),
-                    Conv2d(channels_in, channels_out, 3, padding=1),
+                    nn.Conv2d(channels_in, channels_out, 3, padding=1),
                 ]
             up.append(nn.ReLU())
         self.decoder = nn.Sequential(*up[:-1])

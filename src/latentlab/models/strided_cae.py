@@ -7,7 +7,6 @@ from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
 from latentlab.models.base import Autoencoder, ReconstructionLoss, reconstruction_loss
-from latentlab.models.products import ConvTranspose2d, Linear
 
 
 @final
@@ -54,18 +53,18 @@ class StridedCAE(Autoencoder):
         if sizes[-1] < 1:
             raise ValueError(f"nothing is left of the image: its size goes {sizes}")
         num_features = channels[-1] * sizes[-1] ** 2
-        self.encoder = nn.Sequential(*down, nn.Flatten(), Linear(num_features, latent_dim))
+        self.encoder = nn.Sequential(*down, nn.Flatten(), nn.Linear(num_features, latent_dim))
 
         up: list[nn.Module] = []
         steps = zip(channels[::-1], [*channels[-2::-1], 1], sizes[::-1], sizes[-2::-1], strict=False)
         for channels_in, channels_out, size, restored in steps:
             # a transposed convolution gives 2 (size - 1) - 2 + kernel
-            up.append(ConvTranspose2d(channels_in, channels_out, restored - 2 * size + 4, stride=2, padding=1))
+            up.append(nn.ConvTranspose2d(channels_in, channels_out, restored - 2 * size + 4, stride=2, padding=1))
             if channels_out != 1 or restored != 28:
                 up += [nn.BatchNorm2d(channels_out)] if batch_norm else []
                 up.append(activation())
         self.decoder = nn.Sequential(
-            Linear(latent_dim, num_features), nn.Unflatten(1, (channels[-1], sizes[-1], sizes[-1])), *up
+            nn.Linear(latent_dim, num_features), nn.Unflatten(1, (channels[-1], sizes[-1], sizes[-1])), *up
         )
 
     def loss(self, x: Tensor, target: Tensor, generator: torch.Generator) -> dict[str, Tensor]:  # noqa: ARG002, D102

@@ -8,7 +8,6 @@ from torch import Tensor, nn
 
 from latentlab.models.base import Autoencoder, ReconstructionLoss, reconstruction_loss
 from latentlab.models.layers import linear_stack
-from latentlab.models.products import Conv2d, ConvTranspose2d
 
 
 @final
@@ -50,11 +49,11 @@ class SuperresAE(Autoencoder):
             *linear_stack([latent_dim, hidden_dim, num_features]),
             nn.ReLU(),
             nn.Unflatten(1, (channels[1], 7, 7)),
-            ConvTranspose2d(channels[1], decoder_channels[0], 3, stride=2, padding=1, output_padding=1),
+            nn.ConvTranspose2d(channels[1], decoder_channels[0], 3, stride=2, padding=1, output_padding=1),
             nn.ReLU(),
-            ConvTranspose2d(decoder_channels[0], decoder_channels[1], 3, stride=2, padding=1, output_padding=1),
+            nn.ConvTranspose2d(decoder_channels[0], decoder_channels[1], 3, stride=2, padding=1, output_padding=1),
             nn.ReLU(),
-            Conv2d(decoder_channels[1], 1, 3, padding=1),
+            nn.Conv2d(decoder_channels[1], 1, 3, padding=1),
         )
 
     def loss(self, x: Tensor, target: Tensor, generator: torch.Generator) -> dict[str, Tensor]:  # noqa: ARG002, D102

@@ -1,4 +1,4 @@
-"""The family of the trade-off study: source A's autoencoder, with any way back from the code to the image."""
+"""The family of the study: source A's autoencoder, with any way back from the code to the image."""
 
 from typing import Annotated, Literal, final
 
@@ -7,7 +7,6 @@ from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
 from latentlab.models.base import Autoencoder, ReconstructionLoss, reconstruction_loss
-from latentlab.models.products import Conv2d, Linear
 
 
 @final
@@ -55,16 +54,16 @@ class UpsampledCAE(Autoencoder):
             down += normalised(channels_out)
             sizes.append((sizes[-1] + 1) // 2)
         num_features = channels[-1] * sizes[-1] ** 2
-        self.encoder = nn.Sequential(*down, nn.Flatten(), Linear(num_features, latent_dim))
+        self.encoder = nn.Sequential(*down, nn.Flatten(), nn.Linear(num_features, latent_dim))
 
         up: list[nn.Module] = []
         steps = zip(channels[::-1], [*channels[-2::-1], 1], kernel_sizes[::-1], sizes[-2::-1], strict=True)
         for channels_in, channels_out, kernel_size, restored in steps:
             up.append(nn.Upsample(size=(restored, restored), mode=upsampling))
-            up.append(Conv2d(channels_in, channels_out, kernel_size, padding=kernel_size // 2))
+            up.append(nn.Conv2d(channels_in, channels_out, kernel_size, padding=kernel_size // 2))
             up += normalised(channels_out) if restored != 28 else []
         self.decoder = nn.Sequential(
-            Linear(latent_dim, num_features), nn.Unflatten(1, (channels[-1], sizes[-1], sizes[-1])), *up
+            nn.Linear(latent_dim, num_features), nn.Unflatten(1, (channels[-1], sizes[-1], sizes[-1])), *up
         )
 
     def loss(self, x: Tensor, target: Tensor, generator: torch.Generator) -> dict[str, Tensor]:  # noqa: ARG002, D102

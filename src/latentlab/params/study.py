@@ -1,11 +1,15 @@
-"""The trade-off study: what may vary, what is minimised, within which bounds, and how long it may take."""
+"""All of study/params.yaml: what may vary, what is minimised, within which bounds, and how long it may take."""
 
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Discriminator, Field, PositiveFloat, Tag, model_validator
+from pydantic import Discriminator, Field, PositiveFloat, Tag, ValidationError, model_validator
 
-from latentlab.params.section import Count, Name, Section, Seed
-from latentlab.params.training import Training
+from latentlab import paths
+from latentlab.params.project import Params
+from latentlab.params.recipes import Training
+from latentlab.params.strict import Count, Name, ParamsError, Section, Seed, choices, explain, read_yaml
 
 Number = Annotated[int, Field(ge=-(10**12), le=10**12)] | float
 # parameters, or multiply-accumulates
@@ -42,7 +46,7 @@ def _kind_of_dimension(value: Any) -> str:
     return "choices" if isinstance(value, list) else "fixed"
 
 
-# what a key of a row may be: one of a list, a number of a range, or always the same
+# what a key of a variant may be: one of a list, a number of a range, or always the same
 Fixed = bool | int | float | str
 Dimension = Annotated[
     Annotated[Range, Tag("range")]
@@ -67,7 +71,7 @@ class Bounds(Section):
     """What a trial must not exceed; `null` is no bound. `compute` is in the unit of the study's."""
 
     validation_mse: PositiveFloat | None
-    code_size: Count | None
+    latent_dim: Count | None
     compute: Compute | None
 
 
@@ -75,14 +79,14 @@ class ReferencePoint(Section):
     """The corner from which the hypervolume is measured; what is worse than it in anything adds nothing."""
 
     validation_mse: PositiveFloat
-    code_size: Count
+    latent_dim: Count
     compute: Compute
 
 
 class Halving(Section):
     """Successive halving: after `first_epoch` epochs, `factor` times as many, and so on, about one in `factor` goes on.
 
-    The first `num_spared` trials that get there are never stopped there. See `latentlab.study.halving`.
+    The first `num_spared` trials that get there are never stopped there. See `latentlab.study.front.goes_on`.
     """
 
     first_epoch: Count
@@ -107,7 +111,7 @@ class LowestError(Section):
     """The lowest validation error whose code and compute are within the bounds."""
 
     rule: Literal["lowest_error"]
-    code_size: Count
+    latent_dim: Count
     compute: Compute
 
 
@@ -116,25 +120,26 @@ class LeastCompute(Section):
 
     rule: Literal["least_compute"]
     validation_mse: PositiveFloat
-    code_size: Count
+    latent_dim: Count
 
 
 Rule = Annotated[Knee | Smallest | LowestError | LeastCompute, Field(discriminator="rule")]
 
 
 class Final(Section):
-    """How the winners are trained in the main pipeline: as their trials were, but for so many epochs, once per seed."""
+    """How the winners are trained: as their trials were, but for so many epochs, once per seed."""
 
     epochs: Count
     seeds: list[Seed] = Field(min_length=1)
 
 
 class StudySettings(Section):
-    """All of `study` in params.yaml.
+    """The study.
 
     `seed` is of the sampler and of the trainings. `num_trials` counts those that were trained, by however many workers. A
-    trial whose worker says nothing for `stale_after_seconds` counts as lost and is tried again. `source` is the one of the
-    winners' rows, `known_rows` are tried first, and `reference` is the row to beat.
+    trial whose worker says nothing for `stale_after_seconds` counts as lost and is tried again. `source` is that of the
+    winners, `known_variants` are tried first, and `reference` is the variant to beat. `champion` is the winner that is
+    registered.
     """
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=64)
@@ -147,10 +152,51 @@ class StudySettings(Section):
     compute: Literal["parameters", "macs"]
     space: Space
     training: Training
-    known_rows: list[str]
+    known_variants: list[str]
     reference: str
     bounds: Bounds
     halving: Halving | None
     reference_point: ReferencePoint
     winners: dict[Name, Rule] = Field(min_length=1)
+    champion: Name
     final: Final
+
+
+class _File(Section):
+    study: StudySettings
+
+
+def load(root: Path, project: Params) -> StudySettings:
+    """Reads and checks study/params.yaml.
+
+    Args:
+        root: The project's folder.
+        project: What its names refer to.
+
+    Raises:
+        ParamsError: It is missing, is no YAML, or something in it is wrong. What only the model families can check is for
+            `latentlab.study.space.check`.
+    """
+    path = root / paths.STUDY_PARAMS
+    try:
+        settings = _File.model_validate(read_yaml(path)).study
+    except ValidationError as error:
+        raise ParamsError(explain(error, str(path))) from None
+    if faults := list(_faults(settings, project)):
+        raise ParamsError("\n".join(f"{path}: study.{fault}" for fault in faults))
+    return settings
+
+
+def _faults(settings: StudySettings, project: Params) -> Iterator[str]:
+    if settings.source not in project.sources:
+        yield f"source: {settings.source!r} is not in sources: {choices(project.sources)}"
+    variants = project.variants.keys() - project.found.variants.keys()
+    for key, names in (("known_variants", settings.known_variants), ("reference", [settings.reference])):
+        for name in names:
+            if name not in variants:
+                yield f"{key}: {name!r} is not in variants: {choices(sorted(variants))}"
+    for name in settings.winners:
+        if name in project.baselines or name in variants:
+            yield f"winners.{name}: a variant or a baseline has that name"
+    if settings.champion not in settings.winners:
+        yield f"champion: {settings.champion!r} is not in winners: {choices(settings.winners)}"

@@ -1,1 +1,1 @@
-"""The results section of the study: one page in Markdown, and the same in HTML with its pictures inside."""
+"""The reports: sections with a sentence computed from the numbers and their figures, as Markdown and as HTML."""

@@ -1,30 +1,105 @@
-"""What the report is made of."""
+"""What a report is made of: the tables of one data set under one recipe, and a run of each variant to look at."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Self
 
+import numpy as np
 import pandas as pd
 
-from latentlab.params import Params
+from latentlab import paths
+from latentlab.comparison.results import Result
+from latentlab.params.analyses import Analyses
+from latentlab.params.project import Params
+
+# nobody tells more curves than that apart
+MOST_CURVES = 8
+# the noise that is shown, where it is measured
+SIGMA = 0.2
 
 
 @dataclass(frozen=True)
 class Content:
-    """What the report is made of: the tables of the compare stage under one recipe, the claims, and names of figures."""
+    """What the figures show and the sentences say, for the first recipe that is selected.
 
-    study: Params
-    recipe: str
+    `leaderboard` has the numbers of the core, `tables` those of each analysis, `settings` its settings, and `codecs` the
+    bytes and the quality of image formats. `shown` are the runs whose curves and arrays the figures show; no sentence needs
+    them.
+    """
+
+    project: Params
     leaderboard: pd.DataFrame
-    analyses: dict[str, pd.DataFrame]
-    codecs: pd.DataFrame
-    claims_page: str
-    figures: list[str]
+    shown: Mapping[str, Result] = field(default_factory=dict)
+    tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    codecs: pd.DataFrame = field(default_factory=pd.DataFrame)
 
-    def number(self, row: str, section: str, name: str) -> float | None:
-        """Mean of a number of an analysis; None where there is none."""
-        table = self.analyses[section]
-        found = table[(table["row"] == row) & (table["name"] == name) & table["recipe"].isin([self.recipe, ""])]
-        return float(found["mean"].iloc[0]) if len(found) else None
+    @classmethod
+    def of_analyses(cls, project: Params, analyses: Analyses, shown: Mapping[str, Result]) -> Self:
+        """With what the tables stage and the codecs stage of the analyses have left."""
+        tables = {name: pd.read_csv(paths.ANALYSES_TABLES / f"{name}.csv") for name in analyses.names}
+        codecs = pd.read_csv(paths.codecs(project.run.datasets[0]))
+        return cls(project, pd.read_csv(paths.ANALYSES_LEADERBOARD), shown, tables, analyses.settings, codecs)
 
-    def of_recipe(self) -> pd.DataFrame:
-        """The leaderboard's rows under this recipe."""
-        return self.leaderboard[self.leaderboard["recipe"] == self.recipe].set_index("row")
+    @property
+    def recipe(self) -> str:
+        """The recipe that the report is about."""
+        return self.project.run.recipes[0]
+
+    def lines(self, table: pd.DataFrame) -> pd.DataFrame:
+        """Those of a table that are about this recipe, or about a baseline, which has none."""
+        return table[table["recipe"].isna() | (table["recipe"] == self.recipe)]
+
+    def variants(self) -> pd.DataFrame:
+        """The variants of the leaderboard under this recipe."""
+        return self.leaderboard[self.leaderboard["recipe"] == self.recipe].set_index("variant")
+
+    def table(self, analysis: str) -> pd.DataFrame:
+        """The numbers of an analysis; none where it was not made."""
+        return self.lines(self.tables.get(analysis, pd.DataFrame(columns=["variant", "recipe", "name", "mean", "sd"])))
+
+    def number(self, name: str, path: str) -> float:
+        """A number of a variant or a baseline, mean over the seeds; NaN where there is none.
+
+        Args:
+            name: Of the variant or the baseline.
+            path: A column of the leaderboard, or an analysis and the name of one of its numbers: "denoising/0.2/psnr".
+        """
+        analysis, _, number = path.partition("/")
+        table = self.table(analysis) if number else self.lines(self.leaderboard).assign(name=path)
+        found = table.loc[(table["variant"] == name) & (table["name"] == (number or path)), "mean" if number else path]
+        return float(found.iloc[0]) if len(found) else np.nan
+
+    def numbers(self, path: str) -> dict[str, float]:
+        """That number of all variants that have it, in the order of params.yaml."""
+        found = {name: self.number(name, path) for name in self.project.variants}
+        return {name: value for name, value in found.items() if not np.isnan(value)}
+
+    def measured(self, analysis: str) -> list[str]:
+        """The variants that the analysis was made of, in the order of params.yaml."""
+        present = set(self.table(analysis)["variant"])
+        return [name for name in self.project.variants if name in present]
+
+    def chosen(self, names: Sequence[str], *comparisons: str) -> list[str]:
+        """All of the names if they are few, else those that stand in these comparisons, else the first few."""
+        known = [self.project.comparisons[key].variants for key in comparisons if key in self.project.comparisons]
+        wanted = [name for name in dict.fromkeys(name for variants in known for name in variants) if name in names]
+        return wanted if wanted and len(names) > MOST_CURVES else list(names[:MOST_CURVES])
+
+    def baselines(self, analysis: str, *sizes: int) -> list[str]:
+        """The baselines that the analysis was made of; PCA of these sizes only."""
+        left_out = {name for name, baseline in self.project.baselines.items() if baseline.num_components not in sizes}
+        present = self.table(analysis)["variant"].unique()
+        return [name for name in present if name not in self.project.variants and name not in left_out]
+
+    def arrays(self, analysis: str) -> dict[str, dict[str, np.ndarray]]:
+        """The arrays that an analysis has left of the runs that are shown, by variant, as far as they are here."""
+        runs = {name: result.run for name, result in self.shown.items() if analysis in result.metrics}
+        files = {name: run.arrays(analysis) / "arrays.npz" for name, run in runs.items()}
+        return {name: dict(np.load(path)) for name, path in files.items() if path.exists()}
+
+    def noise(self) -> tuple[int, str]:
+        """The noise level that is shown: its place among those measured, and its name in the table."""
+        sigmas = self.settings["denoising"]["sigmas"]
+        index = sigmas.index(SIGMA) if SIGMA in sigmas else len(sigmas) // 2
+        return index, str(float(sigmas[index]))

@@ -1,67 +1,68 @@
-"""The results section of the study: one page in Markdown, and the same in HTML with its pictures inside.
+"""The reports: a page in Markdown, and the same in HTML with its pictures inside.
 
-Each section has its figures and one sentence that is computed from the numbers.
+Each section has one sentence that is computed from the numbers, and its figures.
 """
 
 import base64
 import html
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Collection
 from pathlib import Path
-from urllib.parse import quote
 
 from markdown_it import MarkdownIt
 
-from latentlab.comparison import markdown
-from latentlab.report import findings
+from latentlab.comparison.tables import markdown
+from latentlab.paths import Run
 from latentlab.report.content import Content
+from latentlab.report.sections import Section, of_analyses, of_core, with_content
 
 SHOWN = [
-    "row", "recipe", "num_seeds", "code_size", "num_parameters", "test_mse", "test_mse_sd", "test_ssim", "svm_rbf_accuracy",
-    "published_mse", "mse_ratio",
+    "variant", "recipe", "num_seeds", "latent_dim", "num_parameters", "test_mse", "test_mse_sd", "test_ssim",
+    "svm_rbf_accuracy", "published_mse", "mse_ratio",
 ]  # fmt: skip
 
-# MLflow as `make ui` serves it, filtered to a row's runs
-_RUNS = "http://127.0.0.1:5000/#/experiments/1/runs?workflowType=machine_learning&searchFilter="
 
+def core_report(content: Content, figures: Collection[str]) -> str:
+    """The report of the core in Markdown.
 
-@dataclass(frozen=True)
-class Section:
-    """One question: its figures by name, in the order shown, and the sentence that answers it from the numbers.
-
-    `experiment` is the key of the experiment that it is about; None where it is about all rows.
+    Args:
+        content: Of the core.
+        figures: Names of the figures that were drawn, in the folder `figures` beside the page.
     """
+    run, board = content.project.runs()[0], content.leaderboard
+    num_seeds = max(board["num_seeds"].fillna(0).astype(int), default=0)
+    lead = (
+        f"{_subject(content)}; variants: {len(content.variants())}, seeds of each: up to {num_seeds}. Errors are on "
+        f"{content.project.datasets[run.dataset].split.test:,} test images, which no training saw, and by which no variant "
+        "was chosen."
+    )
+    origin = (
+        f"Each run has its stages: `{run.stage('evaluate')}` and `{run.stage('probe')}` measure what "
+        f"`{run.stage('train')}` has trained. The stages `compare`, `plot` and `report` make the tables, the figures and "
+        f"this page. {_in_mlflow(run)} `make analyses` measures more, and writes a report of its own."
+    )
+    title = "How small can the code of an autoencoder be, and what does it cost?"
+    leaderboard = f"{_published(content)}\n\n{markdown(board.reindex(columns=SHOWN))}"
+    sections = _parts(of_core(content.project), content, figures)
+    return _page(title, lead, [("Leaderboard", leaderboard), *sections, ("Where it all comes from", origin)])
 
-    title: str
-    figures: list[str]
-    finding: Callable[[Content], str]
-    experiment: str | None = None
 
-
-def write_markdown(content: Content) -> str:
-    """The report in Markdown; figures by their path from the report's folder."""
-    study = content.study
-    seeds = sorted(int(count) for count in content.leaderboard["num_seeds"].dropna().unique())
-    settings = f"recipe `{content.recipe}`, {_range(seeds)} of each row"
-    lines = [
-        "# How small can the code of an autoencoder be, and what does it cost?\n",
-        f"{len(study.variants)} autoencoders on MNIST: of five public projects, what belongs beside them, and what a "
-        f"search has found; {settings} unless a table says otherwise. "
-        f"Errors are on {study.split.test:,} test images, which no training saw, and by which no row was chosen.\n",
-        "[Leaderboard](#leaderboard) · "
-        + " · ".join(f"[{section.title}](#{_anchor(section.title)})" for section in sections(content))
-        + " · [Claims](#the-claims-of-the-five-sources) · [Where it all comes from](#where-it-all-comes-from)\n",
-        "## Leaderboard\n",
-        _lead(content),
-        markdown(content.leaderboard.reindex(columns=SHOWN)),
-    ]
-    for section in sections(content):
-        lines += [f"## {section.title}\n", section.finding(content) + "\n"]
-        lines += [f"![{section.title}: {name.replace('_', ' ')}](figures/{name}.png)\n" for name in section.figures]
-        lines.append(f"*From {_origin(section)}*\n")
-    lines += [_demoted(content.claims_page), _provenance(content)]
-    return "\n".join(lines)
+def analyses_report(content: Content, figures: Collection[str], claims_page: str) -> str:
+    """The report of the analyses in Markdown; the arguments as above, and the page of the claims stage."""
+    run = content.project.runs()[0]
+    lead = (
+        f"What was measured of trained autoencoders beyond errors and probes. {_subject(content)}; the claims are judged "
+        "under all recipes."
+    )
+    origin = (
+        f"The numbers of an analysis are in the results of its run, such as `{run.analysis('denoising').as_posix()}`, and "
+        f"those of all runs in a table beside this page. {_in_mlflow(run)}"
+    )
+    claims_title, claims = claims_page.split("\n", 1)
+    claims_part = (claims_title.removeprefix("# "), re.sub(r"^(#+) ", r"#\1 ", claims, flags=re.MULTILINE))
+    sections = _parts(of_analyses(), content, figures)
+    title = "What do the autoencoders know, and what can be done with them?"
+    return _page(title, lead, [*sections, claims_part, ("Where it all comes from", origin)])
 
 
 def write_html(text: str, folder: Path) -> str:
@@ -77,90 +78,44 @@ def write_html(text: str, folder: Path) -> str:
         r'<img src="([^"]+)"', lambda m: f'<img loading="lazy" src="{_inlined(folder / html.unescape(m[1]))}"', body
     )
     body = body.replace("<table>", '<div class="table"><table>').replace("</table>", "</table></div>")
-    title = "latentlab: how small can the code of an autoencoder be?"
+    title = html.escape(text.split("\n", 1)[0].removeprefix("# "))
     return (
-        f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<title>{title}</title>\n'
+        f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<title>latentlab: {title}</title>\n'
         f'<meta name="viewport" content="width=device-width, initial-scale=1">\n<style>{_STYLE}</style>\n</head>\n'
         f"<body>\n<main>\n{body}</main>\n</body>\n</html>\n"
     )
 
 
-def sections(content: Content) -> list[Section]:
-    """All sections in order; a figure that was not drawn is left out."""
-    made = [
-        Section(
-            "Code size against error",
-            ["error_against_code_size", "error_against_parameters", "parameters", "published"],
-            findings.code_size,
-        )
-    ]
-    for key, experiment in content.study.experiments.items():
-        figures = [f"loss_{key}", f"reconstructions_{key}"]
-        made.append(Section(experiment.title, figures, findings.of_rows(experiment.rows), key))
-    asked = content.study.analyses.latent_space
-    embeddings = [f"tsne_{asked.num_small}", f"tsne_{asked.num_large}"]
-    made += [
-        Section("Denoising", ["denoising", "denoising_pictures"], findings.denoising),
-        Section("Interpolation", ["interpolation", "interpolation_numbers"], findings.interpolation),
-        Section("Latent space", ["codes_in_two_dimensions", *embeddings, "centroids"], findings.latent_space),
-        Section("Generation", ["samples", "grids", "generation", "kl", "stochastic"], findings.generation),
-        Section("Rate and distortion", ["rate_distortion"], findings.compression),
-        Section("Checkerboards", ["checkerboard", "spectra"], findings.checkerboard),
-        Section("Probes", ["accuracy_against_code_size", "probes", "few_labels"], findings.probes),
-    ]
-    drawn = set(content.figures)
-    return [
-        Section(each.title, [name for name in each.figures if name in drawn], each.finding, each.experiment)
-        for each in made
-    ]
+def _page(title: str, lead: str, parts: list[tuple[str, str]]) -> str:
+    contents = " · ".join(f"[{name}](#{_anchor(name)})" for name, _ in parts)
+    return "\n\n".join([f"# {title}", lead, contents, *(f"## {name}\n\n{text.strip()}" for name, text in parts)]) + "\n"
 
 
-def _lead(content: Content) -> str:
-    table = content.of_recipe().dropna(subset=["mse_ratio", "bce_ratio"], how="all")
+def _parts(sections: list[Section], content: Content, figures: Collection[str]) -> list[tuple[str, str]]:
+    """Title and text of each section that has something to say; a figure that was not drawn is left out."""
+    made = []
+    for section, sentence in with_content(sections, content):
+        shown = [name for name in section.figures if name in figures]
+        pictures = [f"![{section.title}: {name.replace('_', ' ')}](figures/{name}.png)" for name in shown]
+        made.append((section.title, "\n\n".join([sentence, *pictures])))
+    return made
+
+
+def _published(content: Content) -> str:
+    table = content.variants().dropna(subset=["mse_ratio", "bce_ratio"], how="all")
     if table.empty:
-        return "No row has a published figure.\n"
+        return "No variant here has a published figure."
     met = int((table[["mse_ratio", "bce_ratio"]].fillna(0) <= 1).all(axis=1).sum())
-    return f"{met} of the {len(table)} rows with a published figure are as good or better under `{content.recipe}`.\n"
+    counted = f"{met} of the {len(table)} variants with a published figure are as good or better"
+    return f"{counted} under `{content.recipe}`."
 
 
-def _provenance(content: Content) -> str:
-    lines = [
-        "## Where it all comes from\n",
-        "Tables: `dvc repro compare`. Figures: `dvc repro plot`. Claims: `dvc repro claims`. This page: `dvc repro "
-        "report`. Every number of a row was measured by the stages `evaluate@ROW-RECIPE-SEED` and "
-        "`probe@ROW-RECIPE-SEED` on what `train@ROW-RECIPE-SEED` left. The links open "
-        "a row's runs in MLflow while `make ui` runs.\n",
-        "| row | MLflow runs | stages |\n|---|---|---|",
-    ]
-    for name in content.study.variants:
-        link = _runs_link(f"tags.row = '{name}'")
-        lines.append(f"| {name} | [runs]({link}) | `dvc repro train@{name}-{content.recipe}-0` |")
-    return "\n".join(lines) + "\n"
+def _subject(content: Content) -> str:
+    return f"Data set `{content.project.run.datasets[0]}`; recipe `{content.recipe}` unless a table says otherwise"
 
 
-def _origin(section: Section) -> str:
-    stages = "the stages `plot` and `compare`"
-    if section.experiment is None:
-        return f"{stages}; [all runs in MLflow]({_RUNS})."
-    link = _runs_link(f"tags.experiments LIKE '%{section.experiment}%'")
-    return f"{stages}; [these runs in MLflow]({link})."
-
-
-def _runs_link(condition: str) -> str:
-    return _RUNS + quote(condition)
-
-
-def _range(counts: list[int]) -> str:
-    if not counts:
-        return "no seed"
-    if len(counts) == 1:
-        return f"{counts[0]} seed{'s' if counts[0] > 1 else ''}"
-    return f"{counts[0]} to {counts[-1]} seeds"
-
-
-def _demoted(page: str) -> str:
-    """A page of its own as a part of this one: its headings one level down."""
-    return re.sub(r"^(#+) ", r"#\1 ", page, flags=re.MULTILINE)
+def _in_mlflow(run: Run) -> str:
+    return f"In MLflow, which `make ui` opens, the filter `tags.variant = '{run.variant}'` finds the runs of a variant."
 
 
 def _anchor(title: str) -> str:

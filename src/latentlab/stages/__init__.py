@@ -1,4 +1,4 @@
-"""One module per DVC stage: read inputs, call the pure functions, write outputs, log."""
+"""One module per DVC stage: it reads inputs, calls the functions that compute, writes outputs, and logs."""
 
 import logging
 import os
@@ -8,8 +8,9 @@ import warnings
 from collections.abc import Callable
 from types import FrameType
 
-from latentlab import faults, layout, memory, params
+from latentlab import errors, paths
 from latentlab.errors import UserError, printable
+from latentlab.params.project import Params, load
 
 
 def start(stage: Callable[..., None], arguments: list[str], *, pinned: bool = True) -> None:
@@ -22,9 +23,11 @@ def start(stage: Callable[..., None], arguments: list[str], *, pinned: bool = Tr
         arguments: Of the command line.
         pinned: Whether the number of threads is fixed, as it must be where bytes are to come out the same each time.
     """
-    memory.keep()
     if pinned:
-        _pin_threads()
+        from latentlab.training import devices
+
+        devices.keep_memory()
+        devices.pin_threads()
     signal.signal(signal.SIGTERM, _terminate)
     warnings.filterwarnings("ignore", category=FutureWarning)
     os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "ERROR")  # where it is imported later, and sets its level itself
@@ -40,39 +43,23 @@ def start(stage: Callable[..., None], arguments: list[str], *, pinned: bool = Tr
         print("interrupted", file=sys.stderr)
         sys.exit(130)
     except Exception as error:
-        if (fault := faults.explain(error, layout.project_root())) is None:
+        if (fault := errors.explain(error, paths.project_root())) is None:
             raise
         print(f"error: {fault}", file=sys.stderr)
         sys.exit(2)
 
 
-def read_params() -> params.Params:
-    """The checked params.yaml, every row of it against its family.
+def read_params() -> Params:
+    """The checked params.yaml, every variant of it against its family.
 
     Raises:
         ParamsError: Anything in it is wrong.
     """
-    from latentlab import models
+    from latentlab.models import check
 
-    study = params.load(layout.PARAMS)
-    models.check(study)
-    return study
-
-
-def _pin_threads() -> None:
-    """One thread, or OMP_NUM_THREADS of them: with another number a training gives other bytes.
-
-    Two stages on a thread each are faster than one on two. torch and NumPy are loaded by now and have made up their
-    minds, so they are told; libraries that are loaded later read the variables.
-    """
-    import torch
-    from threadpoolctl import threadpool_limits
-
-    given = os.environ.get("OMP_NUM_THREADS", "").split(",")[0]
-    num_threads = int(given) if given.isdecimal() and int(given) > 0 else 1
-    os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), str(num_threads))
-    torch.set_num_threads(num_threads)
-    threadpool_limits(num_threads)
+    project = load()
+    check.check(project.variants)
+    return project
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:  # noqa: ARG001

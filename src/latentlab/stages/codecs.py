@@ -1,20 +1,23 @@
-"""Stage `codecs`: PNG, JPEG and WebP on the test images, beside the codes of the rows."""
+"""Stage `codecs@dataset`: PNG, JPEG and WebP on the test images, beside the codes of the variants."""
 
 import sys
 
 import pandas as pd
 
-from latentlab import data, layout, stages
+from latentlab import paths, stages
+from latentlab.data import images
 from latentlab.evaluation.codecs import codec_curve
+from latentlab.params import analyses
+from latentlab.params.project import load
 
 
-def main() -> None:
+def main(dataset: str) -> None:
     """Writes one line per format, quality and layout."""
-    study = stages.read_params()
-    images = data.load(layout.DATA, study.split).test.images
-    table = pd.DataFrame(codec_curve(images, study.analyses.codecs.num_images))
-    layout.CODECS.parent.mkdir(parents=True, exist_ok=True)
-    table.to_csv(layout.CODECS, index=False, lineterminator="\n")
+    data = images.load(paths.data(dataset), load().datasets[dataset].split)
+    table = pd.DataFrame(codec_curve(data.test.images, analyses.load().codecs.num_images))
+    path = paths.codecs(dataset)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    table.to_csv(path, index=False, lineterminator="\n")
 
 
 if __name__ == "__main__":

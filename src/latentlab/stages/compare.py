@@ -1,59 +1,54 @@
 """Stage `compare`: the tables over all runs, into reports/."""
 
-import json
 import sys
 from dataclasses import asdict
-from pathlib import Path
 
 import pandas as pd
 
-from latentlab import layout, results, stages
-from latentlab.comparison import analysis, comparison, leaderboard, markdown, summary
-from latentlab.styles import styles
-
-SECTIONS = (
-    "denoising", "interpolation", "generation", "compression", "checkerboard", "latent_space", "few_labels", "untrained",
-)  # fmt: skip
+from latentlab import paths, stages
+from latentlab.comparison import results
+from latentlab.comparison.tables import comparison, leaderboard, markdown, summary, write_csv
+from latentlab.files import write_json, write_text
+from latentlab.params.project import load
+from latentlab.report.styles import styles
 
 
 def main() -> None:
-    """Compares all runs whose results lie in results/ and that are still what params.yaml describes."""
-    study = stages.read_params()
-    found = results.read(study)
-    for run in found.stale:
-        print(f"{run.folder}: trained by another plan than params.yaml's, left out", file=sys.stderr)
-    table = leaderboard(study, found)
-    _write_csv(table, layout.LEADERBOARD)
-    layout.LEADERBOARD_PAGE.write_text(
+    """Compares all runs whose results are still what the parameters and the code describe."""
+    project = load()
+    dataset = project.run.datasets[0]
+    found = results.read(project, dataset)
+    for line in found.report():
+        print(line, file=sys.stderr)
+    table = leaderboard(project, found)
+    write_csv(table, paths.LEADERBOARD)
+    write_text(
         "# Leaderboard\n\nErrors are on the test images, means over the seeds; ratios are ours over the source's "
         f"published figure, so 1 or less is as good or better.\n\n{markdown(table)}",
-        encoding="utf-8",
+        paths.LEADERBOARD_PAGE,
     )
-    page = "# Comparisons\n\nOne table per experiment of the sources; `mse_to_first` is test MSE over the first row's.\n"
-    for key, experiment in study.experiments.items():
-        compared = comparison(study, found, key)
-        _write_csv(compared, layout.COMPARISONS / f"{key}.csv")
-        page += f"\n## {experiment.title}\n\n{markdown(compared)}"
-    (layout.COMPARISONS / "README.md").write_text(page, encoding="utf-8")
-    for section in SECTIONS:
-        _write_csv(analysis(found, section), layout.ANALYSES / f"{section}.csv")
-    looks, shown = styles(study), found.shown(study)
+    page = (
+        "# Comparisons\n\nOne table per comparison of the sources; `mse_to_first` is test MSE over the first variant's.\n"
+    )
+    for key, each in project.comparisons.items():
+        compared = comparison(project, found, key)
+        if len(compared):
+            write_csv(compared, paths.COMPARISONS / f"{key}.csv")
+            page += f"\n## {each.title}\n\n{markdown(compared)}"
+    paths.COMPARISONS.mkdir(parents=True, exist_ok=True)
+    write_text(page, paths.COMPARISONS / "README.md")
+    looks, shown = styles(project), found.shown(project)
     curves = {name: result.curve.assign(**asdict(looks[name])) for name, result in shown.items()}
-    _write_csv(_stacked(curves), layout.CURVES)
+    write_csv(_stacked(curves), paths.CURVES)
     files = {name: result.run.confusion for name, result in shown.items()}
-    files |= {name: layout.Baseline(name).confusion for name in found.baselines}
-    _write_csv(_stacked({name: pd.read_csv(path) for name, path in files.items() if path.exists()}), layout.CONFUSION)
-    layout.SUMMARY.write_text(json.dumps(summary(table), indent=2) + "\n", encoding="utf-8")
+    files |= {name: paths.Baseline(name, dataset).confusion for name in found.baselines}
+    write_csv(_stacked({name: pd.read_csv(path) for name, path in files.items() if path.exists()}), paths.CONFUSION)
+    write_json(summary(table), paths.SUMMARY)
 
 
 def _stacked(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    return pd.concat([table.assign(row=name).set_index("row").reset_index() for name, table in tables.items()])
-
-
-def _write_csv(table: pd.DataFrame, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    table.to_csv(path, index=False, lineterminator="\n")
+    return pd.concat([pd.DataFrame(columns=["variant"]), *(table.assign(variant=name) for name, table in tables.items())])
 
 
 if __name__ == "__main__":
-    stages.start(main, sys.argv[1:])
+    stages.start(main, sys.argv[1:], pinned=False)

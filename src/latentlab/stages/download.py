@@ -1,19 +1,20 @@
-"""Stage `download`: the four MNIST files, verified."""
+"""Stage `download@dataset`: the files of a data set, verified."""
 
 import os
 import sys
 
-from latentlab import layout, params, stages
-from latentlab.download import download
+from latentlab import paths, stages
+from latentlab.data.sources import download
+from latentlab.params import project
 
 
-def main() -> None:
-    """Downloads MNIST to data/mnist; LATENTLAB_MNIST comes before `data.source` of params.yaml."""
-    data = params.load(layout.PARAMS).data
-    source = os.environ.get("LATENTLAB_MNIST") or data.source
-    served = download(layout.DATA, source, data.timeout_seconds)
-    print(f"MNIST: {served}; four files in {layout.DATA}, SHA-256 verified")
+def main(dataset: str) -> None:
+    """Downloads a data set; LATENTLAB_MNIST comes before `source` of params.yaml."""
+    settings = project.load().datasets[dataset]
+    source = os.environ.get("LATENTLAB_MNIST") or settings.source
+    served = download(paths.data(dataset), source, settings.timeout_seconds)
+    print(f"MNIST: {served}; four files in {paths.data(dataset)}, SHA-256 verified")
 
 
 if __name__ == "__main__":
-    stages.start(main, sys.argv[1:])
+    stages.start(main, sys.argv[1:], pinned=False)

@@ -1,18 +1,16 @@
-"""Stage `plan`: checks all of params.yaml, and writes what is to be trained, row by row and recipe by recipe."""
+"""Stage `plan`: checks all of params.yaml, and writes what each stage of each run and baseline is to do."""
 
 import sys
 
-from latentlab import plans, stages
-from latentlab.layout import Run
+from latentlab import stages
+from latentlab.training import plan
 
 
 def main() -> None:
-    """Writes the plans of all rows under all recipes that they have, also of those that are not asked for now."""
-    study = stages.read_params()
-    for recipe, settings in study.training.items():
-        for name in (name for name, row in study.variants.items() if row.training in settings):
-            plans.write(plans.make(study, name, recipe), Run(name, recipe, 0).plan)
+    """Writes the plans of all variants under all recipes, also of those that are not selected now."""
+    for path, content in plan.of_project(stages.read_params()):
+        plan.write(content, path)
 
 
 if __name__ == "__main__":
-    stages.start(main, sys.argv[1:])
+    stages.start(main, sys.argv[1:], pinned=False)

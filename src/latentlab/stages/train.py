@@ -1,4 +1,4 @@
-"""Stage `train@row-recipe-seed`: trains a row and writes its weights and its curve."""
+"""Stage `train@run`: trains a variant, and writes its weights and its curve."""
 
 import csv
 import hashlib
@@ -10,89 +10,59 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
-import latentlab
-from latentlab import checkpoint, data, devices, layout, models, params, plans, stages, training
-from latentlab.stages import log
-from latentlab.tracking import store
-from latentlab.tracking.runs import log_row, training_run
-
-# with the plan, all that makes the numbers of a training
-SOURCES = (
-    "checkpoint.py",
-    "data.py",
-    "devices.py",
-    "models/products.py",
-    "optim.py",
-    "steps.py",
-    "training.py",
-    "stages/train.py",
-)
+from latentlab import paths, stages
+from latentlab.data import images
+from latentlab.models import checkpoint
+from latentlab.params.project import load
+from latentlab.params.recipes import Training
+from latentlab.params.variants import Variant
+from latentlab.tracking import describe, runs, store
+from latentlab.training import devices, plan
+from latentlab.training import run as training
 
 
-def main(name: str, recipe: str, seed: str) -> None:
-    """Trains that row with that recipe and seed."""
-    study = stages.read_params()
-    run = layout.Run(name, recipe, int(seed))
-    row, settings = plans.read(run)
-    device = devices.resolve(study.device)
+def main(*names: str) -> None:
+    """Trains the run of that variant, data set, recipe and seed."""
+    run = paths.Run.of(*names)
+    project, planned = load(), plan.read(run.plan("train"))
+    plan.check(planned, plan.of_training(project, run.variant, run.dataset, run.recipe))  # type: ignore[arg-type]
+    variant, settings = Variant.model_validate(planned["variant"]), Training.model_validate(planned["training"])
+    device = devices.resolve(project.device)
+    data = images.load(paths.data(run.dataset), project.datasets[run.dataset].split)
     precision = devices.precision(settings.precision, device)
-    devices.make_deterministic()
-    mnist = data.load(layout.DATA, study.split)
-    description = describe(study, run, device, precision)
-    model = models.build(row, run.seed).to(device)
-    train, validation = (part.images.to(device) for part in (mnist.train, mnist.validation))
-    pairs = [(data.degrade(images, row.input_size), images) for images in (train, validation)]
-    if row.input_noise:
-        pairs[1] = (noisy(pairs[1][0], row.input_noise, run.seed), validation)
-    experiment_id = store.open_store(layout.project_root())
-    note, tags = log.about(study, run)
-    num_images = settings.epochs * len(mnist.train)
-    records = []
-    kept = checkpoint.EpochFile(layout.EPOCHS / f"{run}.pt", description["fingerprint"])
+    description = describe_training(run, planned, device, precision)
+    kept = checkpoint.EpochFile(run.epochs, description["fingerprint"])
+    experiment_id = store.open_store(paths.project_root())
+    total, records = settings.epochs * len(data.train), []
     with (
-        training_run(experiment_id, description, note, tags) as live,
-        tqdm(total=num_images, desc=str(run), unit=" images", unit_scale=True, mininterval=stages.refresh_seconds()) as bar,
+        runs.training_run(experiment_id, description, *describe.about(project, run)) as live,
+        tqdm(total=total, desc=str(run), unit=" images", unit_scale=True, mininterval=stages.refresh_seconds()) as bar,
     ):
-        for record in training.fit(model, pairs[0], pairs[1], settings, row.input_noise, run.seed, precision, bar, kept):
+        model, epochs = training.begin(variant, settings, data, run.seed, device, bar, kept)
+        for record in epochs:
             records.append(record)
             live.log_epoch(record)
             losses = f"train {record['train_loss']:.4g}, validation {record['validation_loss']:.4g}"
             bar.set_postfix_str(f"epoch {len(records)}/{settings.epochs}, loss {losses}")
-        model.cpu()
-        checkpoint.save(model, description, run.checkpoint)
+        checkpoint.save(model.cpu(), description, run.checkpoint)
         write_curve(records, run.curve)
-        live.log_trained(log.outputs(study, run))
-    # DVC skips the evaluation where the same model has been evaluated before, as in a fresh clone; the run is whole then
-    log_row(experiment_id, log.outputs(study, run))
+        live.log_trained(describe.outputs(project, run))
+    # DVC skips a measurement that it has made of the same model, as in a fresh clone with its cache; the run is whole then
+    runs.log_run(experiment_id, describe.outputs(project, run))
     kept.remove()
 
 
-def noisy(images: torch.Tensor, input_noise: list[float], seed: int) -> torch.Tensor:
-    """Validation images with the same noise in each epoch, its sigma spread evenly over the range of the training."""
-    least, largest = input_noise
-    sigma = torch.linspace(least, largest, len(images), device=images.device).reshape(-1, 1, 1, 1)
-    return data.add_noise(images, sigma, torch.Generator(images.device).manual_seed(seed))
-
-
-def describe(study: params.Params, run: layout.Run, device: torch.device, precision: torch.dtype) -> dict[str, Any]:
+def describe_training(run: paths.Run, planned: plan.Plan, device: torch.device, precision: torch.dtype) -> dict[str, Any]:
     """Everything that determines a training, and its fingerprint, a hash of all that."""
-    row, settings = plans.read(run)
-    package = Path(latentlab.__file__).parent
-    code = hashlib.sha256(b"".join((package / source).read_bytes() for source in SOURCES))
     description = {
-        "name": run.row,
-        "row": row.model_dump(),
-        "training": settings.model_dump(),
+        "name": run.variant,
+        "dataset": run.dataset,
         "recipe": run.recipe,
         "seed": run.seed,
-        "split": study.split.model_dump(),
+        **planned,
         "device": device.type,
         "precision": str(precision).removeprefix("torch."),
-        "num_threads": torch.get_num_threads(),
-        "torch": torch.__version__,
-        "data_digest": data.digest(layout.DATA),
-        "plan": plans.digest(run),
-        "code_digest": code.hexdigest()[:16],
+        **plan.about_process(),
     }
     fingerprint = hashlib.sha256(json.dumps(description, sort_keys=True).encode()).hexdigest()[:16]
     return description | {"fingerprint": fingerprint}

@@ -1,4 +1,4 @@
-"""The trade-off study: Optuna searches for the smallest good autoencoder; a trial is a row, trained as any other."""
+"""The trade-off study: Optuna searches for the smallest good autoencoder; a trial is a variant, trained as any other."""
 
 import warnings
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from optuna.exceptions import ExperimentalWarning
 
 @contextmanager
 def without_warnings() -> Iterator[None]:
-    """Optuna warns of each part that counts as experimental; which of them are used here is in LOG.md."""
+    """Optuna warns of each part that counts as experimental; which of them are used here is in docs/log.md."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
         yield

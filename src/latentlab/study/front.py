@@ -1,4 +1,4 @@
-"""Which trials are on the front, how much it dominates, and which of them wins?
+"""Which trials are on the front, how much it dominates, which of them wins, and which are worth more epochs?
 
 Legend: N points, K objectives, all minimised.
 """
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from latentlab.params.study import Knee, LeastCompute, LowestError, Rule, Smallest
+from latentlab.params.study import Halving, Knee, LeastCompute, LowestError, Rule, Smallest
 
 Array = np.ndarray
 
@@ -77,22 +77,52 @@ def winner(points: Sequence[tuple[float, ...]], rule: Rule) -> int | None:
     """Index of the trial that wins by a rule; None if none of them is within the rule's bounds.
 
     Args:
-        points: (N, 3), all trials that have finished within the study's bounds: validation error, code size, compute.
+        points: (N, 3), all trials that have finished within the study's bounds: validation error, latent_dim, compute.
         rule: The rule.
     """
     values = np.array(points, dtype=float).reshape(-1, 3)
     if len(values) == 0:
         return None
-    error, code_size, compute = values.T
+    error, latent_dim, compute = values.T
     if isinstance(rule, Knee):
         front = np.flatnonzero(non_domination_ranks(values) == 0)
         return int(front[knee(values[front])])
     if isinstance(rule, Smallest):
-        within, order = error <= rule.validation_mse, (error, compute, code_size)
+        within, order = error <= rule.validation_mse, (error, compute, latent_dim)
     elif isinstance(rule, LowestError):
-        within, order = (code_size <= rule.code_size) & (compute <= rule.compute), (compute, code_size, error)
+        within, order = (latent_dim <= rule.latent_dim) & (compute <= rule.compute), (compute, latent_dim, error)
     elif isinstance(rule, LeastCompute):
-        within, order = (error <= rule.validation_mse) & (code_size <= rule.code_size), (error, code_size, compute)
+        within, order = (error <= rule.validation_mse) & (latent_dim <= rule.latent_dim), (error, latent_dim, compute)
     ranked = np.lexsort(order)  # the last key counts first
     ranked = ranked[within[ranked]]
     return int(ranked[0]) if len(ranked) else None
+
+
+def rungs(halving: Halving | None, epochs: int) -> list[int]:
+    """The epochs after which it is decided whether a trial goes on, in order; the last epoch is none of them."""
+    found = []
+    if halving is not None:
+        epoch = halving.first_epoch
+        while epoch < epochs:
+            found.append(epoch)
+            epoch *= halving.factor
+    return found
+
+
+def goes_on(values: Sequence[float], others: Sequence[Sequence[float]], halving: Halving) -> bool:
+    """Whether a trial that has come to a rung is trained further.
+
+    Asynchronous successive halving (Li et al. 2020, "A System for Massively Parallel Hyperparameter Tuning", MLSys), by the
+    non-domination rank in the place of a value, so that no trial is stopped that could still be on the front. Optuna's own
+    pruners take one objective only. With n trials at the rung, itself included, a trial goes on if fewer than n / factor of
+    them have a better rank, or if it is among the first `num_spared` to come there.
+
+    Args:
+        values: Of the trial after the rung's epoch, (K,): its error as it is by then, and its sizes, which do not change.
+        others: The same of all other trials that have come to the rung, also of those that were stopped there.
+        halving: The factor, and how many are spared.
+    """
+    if len(others) < halving.num_spared:
+        return True
+    ranks = non_domination_ranks(np.array([values, *others]))
+    return int((ranks[1:] < ranks[0]).sum()) < len(ranks) / halving.factor

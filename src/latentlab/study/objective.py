@@ -1,22 +1,26 @@
-"""One trial: draw a row, look at its size, train it, stop it early if others are better."""
+"""One trial: draw a variant, look at its size, train it, stop it early if others are better."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import optuna
 import torch
 from optuna.trial import FrozenTrial, TrialState
-from torch import Tensor
 
-from latentlab import devices, models, training
-from latentlab.params import Params, ParamsError
-from latentlab.processes import process_tags
+from latentlab.data.images import Splits
+from latentlab.params.strict import ParamsError
+from latentlab.params.study import StudySettings
 from latentlab.study import space, trials
-from latentlab.study.halving import goes_on, rungs
+from latentlab.study.front import goes_on, rungs
 from latentlab.study.space import Candidate, Sizes
 from latentlab.study.trials import Reason
+from latentlab.tracking.processes import process_tags
+from latentlab.training.loop import TrainingError
+from latentlab.training.run import begin
+
+OBJECTIVES = ("validation_mse", "latent_dim", "compute")
 
 
 class Live(Protocol):
@@ -26,20 +30,25 @@ class Live(Protocol):
     def log_end(self, state: str, values: dict[str, float]) -> None: ...  # noqa: D102
 
 
-OBJECTIVES = ("validation_mse", "code_size", "compute")
-
-Tracker = Callable[[int, Candidate, Sizes], AbstractContextManager[Live]]
+# of a trial's number, what it trains, and its sizes
+Tracker = Callable[[int, dict[str, dict[str, Any]], dict[str, int]], AbstractContextManager[Live]]
 
 
 @dataclass(frozen=True)
 class Task:
-    """What all trials of a study share: images on the device, (N, 1, 28, 28), and who is told of each training."""
+    """What all trials of a study share: the images, where they are trained, and who is told of each training."""
 
-    project: Params
-    train: Tensor
-    validation: Tensor
+    settings: StudySettings
+    data: Splits
     device: torch.device
     track: Tracker
+
+
+class UntrainedError(Exception):
+    """A trial is not worth a training: why, as one word and for people."""
+
+    def __init__(self, reason: Reason, why: str) -> None:
+        self.reason, self.why = reason, why
 
 
 class _NoProgress:
@@ -53,36 +62,19 @@ def run(study: optuna.Study, trial: optuna.Trial, task: Task) -> None:
     A trial that is told to stop (an exception that is no error: Ctrl-C, SIGTERM) ends as failed, and is put into the queue
     again before the exception goes on.
     """
-    settings = task.project.study
     try:
         trial.set_user_attr("process", process_tags())  # at once: another worker may look at any moment
-        candidate = _candidate(trial, task.project)
-        sizes = _checked_sizes(trial, candidate, task.project) if candidate else None
-        if candidate is None or sizes is None:
-            study.tell(trial, state=TrialState.PRUNED)
-            return
+        candidate, sizes = _drawn(trial, task.settings)
         twin = trials.twin(study.get_trials(deepcopy=False), trial.number, candidate.configuration)
         if twin is not None:
             _repeat(study, trial, twin)
-            return
-        with task.track(trial.number, candidate, sizes) as live:
-            errors = []
-            for error in _errors(candidate, task, live):
-                errors.append(error)
-                trial.set_user_attr("errors", errors)
-                if not _goes_on(study, trial, errors, candidate, sizes, task.project):
-                    trial.set_user_attr("reason", Reason.HALVING)
-                    break
-            values = (errors[-1], *sizes.objectives(settings))
-            stopped = len(errors) < candidate.training.epochs
-            live.log_end("stopped early" if stopped else "finished", dict(zip(OBJECTIVES, values, strict=True)))
-        if not stopped and settings.bounds.validation_mse is not None:
-            trial.set_constraint("validation_mse", values[0] / settings.bounds.validation_mse - 1)
-        if stopped:
-            study.tell(trial, state=TrialState.PRUNED)
         else:
-            study.tell(trial, values)
-    except training.TrainingError:
+            _train(study, trial, task, candidate, sizes)
+    except UntrainedError as untrained:
+        trial.set_user_attr("reason", untrained.reason)
+        trial.set_user_attr("why", untrained.why)
+        study.tell(trial, state=TrialState.PRUNED)
+    except TrainingError:
         trial.set_user_attr("reason", Reason.LOSS)
         study.tell(trial, state=TrialState.FAIL)
     except BaseException as error:
@@ -92,49 +84,31 @@ def run(study: optuna.Study, trial: optuna.Trial, task: Task) -> None:
         raise
 
 
-def _candidate(trial: optuna.Trial, project: Params) -> Candidate | None:
-    """What the trial is to train; None, and the reason is noted, if its numbers do not make a row."""
+def _drawn(trial: optuna.Trial, settings: StudySettings) -> tuple[Candidate, Sizes]:
+    """What the trial is to train, and its sizes.
+
+    Raises:
+        UntrainedError: Its numbers do not make a variant, its layers do not fit, or it is above a bound.
+    """
     try:
-        candidate = space.draw(trial, project.study)
+        candidate = space.draw(trial, settings)
+        for name, content in candidate.content.items():
+            trial.set_user_attr(name, content)
+        trial.set_user_attr("configuration", candidate.configuration)
+        sizes = space.sizes(candidate.variant)
     except ParamsError as error:
-        _untrained(trial, Reason.SHAPE, str(error))
-        return None
-    trial.set_user_attr("row", candidate.row.model_dump())
-    trial.set_user_attr("training", candidate.training.model_dump())
-    trial.set_user_attr("configuration", candidate.configuration)
-    return candidate
-
-
-def _checked_sizes(trial: optuna.Trial, candidate: Candidate, project: Params) -> Sizes | None:
-    """Its sizes; None, and the reason is noted, if its layers do not fit or it is above a bound."""
-    try:
-        sizes = space.sizes(candidate.row)
-    except ParamsError as error:
-        _untrained(trial, Reason.SHAPE, str(error))
-        return None
-    for name in ("code_size", "num_parameters", "num_macs"):
-        trial.set_user_attr(name, getattr(sizes, name))
-    excesses = excess(sizes, project)
-    for name, value in excesses.items():
-        trial.set_constraint(name, value)
-    if any(value > 0 for value in excesses.values()):
-        above = ", ".join(name for name, value in excesses.items() if value > 0)
-        _untrained(trial, Reason.BOUNDS, f"above the bound of {above}")
-        return None
-    return sizes
-
-
-def excess(sizes: Sizes, project: Params) -> dict[str, float]:
-    """How far the sizes are above each bound there is, as a share of it; 0 or less is within."""
-    settings = project.study
-    found = {"code_size": sizes.code_size, "compute": sizes.compute(settings)}
-    bounds = {name: getattr(settings.bounds, name) for name in found}
-    return {name: found[name] / bound - 1 for name, bound in bounds.items() if bound is not None}
-
-
-def _untrained(trial: optuna.Trial, reason: Reason, why: str) -> None:
-    trial.set_user_attr("reason", reason)
-    trial.set_user_attr("why", why)
+        raise UntrainedError(Reason.SHAPE, str(error)) from None
+    for name, size in vars(sizes).items():
+        trial.set_user_attr(name, size)
+    above = []
+    for name, size in sizes.objectives(settings).items():
+        bound = getattr(settings.bounds, name)
+        if bound is not None:
+            trial.set_constraint(name, size / bound - 1)  # 0 or less is within
+            above += [name] if size > bound else []
+    if above:
+        raise UntrainedError(Reason.BOUNDS, f"above the bound of {', '.join(above)}")
+    return candidate, sizes
 
 
 def _repeat(study: optuna.Study, trial: optuna.Trial, twin: FrozenTrial) -> None:
@@ -149,29 +123,45 @@ def _repeat(study: optuna.Study, trial: optuna.Trial, twin: FrozenTrial) -> None
         study.tell(trial, state=TrialState.PRUNED)
 
 
+def _train(study: optuna.Study, trial: optuna.Trial, task: Task, candidate: Candidate, sizes: Sizes) -> None:
+    """Trains the candidate as far as it is worth it, and tells the study its objectives."""
+    settings = task.settings
+    known = tuple(map(float, sizes.objectives(settings).values()))
+    with task.track(trial.number, candidate.content, vars(sizes)) as live:
+        errors: list[float] = []
+        for error in _errors(candidate, task, live):
+            errors.append(error)
+            trial.set_user_attr("errors", errors)
+            at_rung = len(errors) in rungs(settings.halving, candidate.training.epochs)
+            if at_rung and not _goes_on(study, trial.number, (error, *known), len(errors), settings):
+                trial.set_user_attr("reason", Reason.HALVING)
+                break
+        values = (errors[-1], *known)
+        stopped = len(errors) < candidate.training.epochs
+        live.log_end("stopped early" if stopped else "finished", dict(zip(OBJECTIVES, values, strict=True)))
+    if stopped:
+        study.tell(trial, state=TrialState.PRUNED)
+        return
+    if settings.bounds.validation_mse is not None:
+        trial.set_constraint("validation_mse", values[0] / settings.bounds.validation_mse - 1)
+    study.tell(trial, values)
+
+
 def _errors(candidate: Candidate, task: Task, live: Live) -> Iterator[float]:
-    """Validation error after each epoch, as `latentlab train` would have it with the study's seed."""
-    settings = task.project.study
-    model = models.build(candidate.row, settings.seed).to(task.device)
-    pairs = (task.train, task.train), (task.validation, task.validation)
-    precision = devices.precision(candidate.training.precision, task.device)
-    for record in training.fit(model, *pairs, candidate.training, None, settings.seed, precision, _NoProgress()):
+    """Validation error after each epoch, as a run of the study's seed would have it."""
+    _, records = begin(candidate.variant, candidate.training, task.data, task.settings.seed, task.device, _NoProgress())
+    for record in records:
         live.log_epoch(record)
         yield record["validation_mse"]
 
 
-def _goes_on(
-    study: optuna.Study, trial: optuna.Trial, errors: list[float], candidate: Candidate, sizes: Sizes, project: Params
-) -> bool:
-    """Whether the trial is worth another epoch."""
-    settings, epoch = project.study, len(errors)
-    if settings.halving is None or epoch not in rungs(settings.halving, candidate.training.epochs):
-        return True
+def _goes_on(study: optuna.Study, number: int, values: tuple[float, ...], epoch: int, settings: StudySettings) -> bool:
+    """Whether the trial of that number is worth more epochs, beside all that have come as far."""
     others = [
         trials.values_at(other, epoch, settings)
         for other in study.get_trials(deepcopy=False)
-        if other.number != trial.number
+        if other.number != number
         and other.user_attrs.get("reason") not in trials.UNTRAINED
         and len(other.user_attrs.get("errors", [])) >= epoch
     ]
-    return goes_on((errors[-1], *sizes.objectives(settings)), others, settings.halving)
+    return settings.halving is None or goes_on(values, others, settings.halving)

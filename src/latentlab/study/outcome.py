@@ -1,65 +1,76 @@
-"""What a study leaves: its trials, its front, how the front grew, and the rows that win."""
+"""What a study leaves: its tables and figures, and the variants that win."""
 
-import csv
 import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import optuna
+import pandas as pd
 import yaml
 from optuna.trial import FrozenTrial, TrialState
 
-from latentlab import layout, params
-from latentlab.params import Params
+from latentlab import paths
+from latentlab.comparison import results
+from latentlab.files import replacing, write_json, write_text
+from latentlab.params.project import Params
+from latentlab.params.recipes import Recipe
 from latentlab.params.study import StudySettings
-from latentlab.study import trials
+from latentlab.params.variants import Found
+from latentlab.report.figures import study_search
+from latentlab.report.figures.style import save
+from latentlab.study import trials, without_warnings
 from latentlab.study.front import winner
-from latentlab.wholefiles import replacing, write_json, write_text
 
-COLUMNS = (
-    "number", "state", "reason", "known_row", "same_as", "validation_mse", "code_size", "num_parameters", "num_macs",
+COLUMNS = [
+    "number", "state", "reason", "known_variant", "same_as", "validation_mse", "latent_dim", "num_parameters", "num_macs",
     "epochs", "family", "architecture", "training",
-)  # fmt: skip
-RECIPE: params.Recipe = "fast"
+]  # fmt: skip
+RECIPE: Recipe = "fast"
 HEADER = """\
-# Rows that the trade-off study has found, written by `latentlab study run`; they stand beside those of params.yaml, and
-# `dvc repro` trains them as it trains any other. The study's settings are in params.yaml, its trials in results/study.
+# Variants that the trade-off study has found, written by `latentlab study run`. They stand beside those of params.yaml, and
+# study/dvc.yaml trains them. The study's settings are in study/params.yaml, its trials in study/search.
 """
+# fewer finished trials of a family say nothing about what mattered
+FEWEST_FOR_IMPORTANCES = 8
 
 
-def write(project: Params, found: Sequence[FrozenTrial]) -> list[Path]:
+def write_tables(settings: StudySettings, found: Sequence[FrozenTrial]) -> list[Path]:
     """Writes the study's tables.
 
     Args:
-        project: The parameters.
-        found: All trials of the study, by number.
+        settings: Of the study.
+        found: All its trials, by number.
 
     Returns:
         The files: trials.csv; front.csv, smallest error first; hypervolume.csv, after each trial that was trained; and
         winners.json, which trial wins by which rule.
     """
-    settings, folder = project.study, layout.STUDY
-    folder.mkdir(parents=True, exist_ok=True)
-    trials_file = _table(
-        [_line(trial) for trial in found if trial.state != TrialState.WAITING], COLUMNS, folder / "trials.csv"
-    )
-    front_file = _table([_line(trial) for trial in trials.front(found, settings)], COLUMNS, folder / "front.csv")
-    growth = _table(history(found, settings), ("trained", "number", "hypervolume"), folder / "hypervolume.csv")
-    winners_file = folder / "winners.json"
+    paths.STUDY.mkdir(parents=True, exist_ok=True)
+    front = table(trials.front(found, settings))
+    tables = {"trials": table(found), "front": front, "hypervolume": history(found, settings)}
+    for name, lines in tables.items():
+        with replacing(paths.STUDY / f"{name}.csv") as partial:
+            lines.to_csv(partial, index=False, lineterminator="\n", na_rep="nan")
     content = {
         name: {
-            "rule": rule.model_dump(),
+            "rule": settings.winners[name].model_dump(),
             "trial": trial.number if trial else None,
             "values": trial.values if trial else None,
         }
-        for (name, rule), trial in zip(settings.winners.items(), winners(found, settings).values(), strict=True)
+        for name, trial in winners(found, settings).items()
     }
-    write_json(content, winners_file)
-    return [trials_file, front_file, growth, winners_file]
+    write_json(content, paths.STUDY / "winners.json")
+    return [*(paths.STUDY / f"{name}.csv" for name in tables), paths.STUDY / "winners.json"]
 
 
-def history(found: Sequence[FrozenTrial], settings: StudySettings) -> list[dict[str, Any]]:
+def table(found: Sequence[FrozenTrial]) -> pd.DataFrame:
+    """The trials that have begun, one a line."""
+    return pd.DataFrame([_line(trial) for trial in found if trial.state != TrialState.WAITING], columns=COLUMNS)
+
+
+def history(found: Sequence[FrozenTrial], settings: StudySettings) -> pd.DataFrame:
     """Hypervolume after each trial that was trained, in the order in which they ended."""
     ended = [
         trial
@@ -68,14 +79,11 @@ def history(found: Sequence[FrozenTrial], settings: StudySettings) -> list[dict[
         and trial.user_attrs.get("reason") not in trials.UNTRAINED
     ]
     ended.sort(key=lambda trial: (trial.datetime_complete, trial.number))
-    return [
-        {
-            "trained": count,
-            "number": trial.number,
-            "hypervolume": trials.dominated_volume(ended[:count], settings),
-        }
+    lines = [
+        (count, trial.number, trials.dominated_volume(ended[:count], settings))
         for count, trial in enumerate(ended, start=1)
     ]
+    return pd.DataFrame(lines, columns=["trained", "number", "hypervolume"])
 
 
 def winners(found: Sequence[FrozenTrial], settings: StudySettings) -> dict[str, FrozenTrial | None]:
@@ -86,47 +94,100 @@ def winners(found: Sequence[FrozenTrial], settings: StudySettings) -> dict[str, 
     return {name: None if index is None else contenders[index] for name, index in indices.items()}
 
 
-def write_rows(project: Params, found: Sequence[FrozenTrial], path: Path) -> list[str]:
-    """Writes the winners as rows of the experiment table, with the training of their trials for the final epochs.
+def write_found(settings: StudySettings, found: Sequence[FrozenTrial], path: Path) -> list[str]:
+    """Writes the winners as variants, with the training of their trials for the final epochs.
 
     Returns:
-        The names of the rows.
+        Their names.
     """
-    final = project.study.final
-    rows, training = {}, {}
-    for name, trial in winners(found, project.study).items():
-        if trial is not None:
-            rows[name] = trial.user_attrs["row"] | {"training": name}
-            training[name] = trial.user_attrs["training"] | {"epochs": final.epochs}
-    made = {"found": {"recipes": [RECIPE], "seeds": final.seeds, "variants": rows, "training": training}}
-    params.FoundFile.model_validate(made)
-    write_text(HEADER + yaml.safe_dump(made, sort_keys=False, default_flow_style=None, width=1000), path)
-    return list(rows)
+    won = {name: trial.user_attrs for name, trial in winners(found, settings).items() if trial is not None}
+    content = {
+        "recipes": [RECIPE],
+        "seeds": settings.final.seeds,
+        "variants": {name: about["variant"] | {"training": name} for name, about in won.items()},
+        "training": {name: about["training"] | {"epochs": settings.final.epochs} for name, about in won.items()},
+    }
+    Found.model_validate(content)
+    write_text(HEADER + yaml.safe_dump({"found": content}, sort_keys=False, default_flow_style=None, width=1000), path)
+    return list(won)
 
 
 def _line(trial: FrozenTrial) -> dict[str, Any]:
     attributes = trial.user_attrs
-    row = {key: value for key, value in attributes.get("row", {}).items() if key not in ("source", "training")}
+    variant = {key: value for key, value in attributes.get("variant", {}).items() if key not in ("source", "training")}
     errors = attributes.get("errors", [])
+    names = {TrialState.COMPLETE: "finished", TrialState.PRUNED: "stopped", TrialState.FAIL: "failed"}
     return {
         "number": trial.number,
-        "state": {TrialState.COMPLETE: "finished", TrialState.PRUNED: "stopped", TrialState.FAIL: "failed"}.get(
-            trial.state, "running"
-        ),
+        "state": names.get(trial.state, "running"),
         "validation_mse": trial.values[0] if trial.state == TrialState.COMPLETE else errors[-1] if errors else math.nan,
         "epochs": len(errors),
-        "family": row.pop("family", ""),
-        "architecture": json.dumps(row, sort_keys=True),
+        "family": variant.pop("family", ""),
+        "architecture": json.dumps(variant, sort_keys=True),
         "training": json.dumps(attributes.get("training", {}), sort_keys=True),
     } | {
         key: attributes.get(key, "")
-        for key in ("reason", "known_row", "same_as", "code_size", "num_parameters", "num_macs")
+        for key in ("reason", "known_variant", "same_as", "latent_dim", "num_parameters", "num_macs")
     }
 
 
-def _table(lines: list[dict[str, Any]], columns: Sequence[str], path: Path) -> Path:
-    with replacing(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, columns, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(lines)
-    return path
+def draw_figures(project: Params, settings: StudySettings, study: optuna.Study) -> list[Path]:
+    """Draws the study's figures beside its tables.
+
+    Returns:
+        The files; none before the first trial has finished.
+    """
+    found = study.get_trials(deepcopy=False)
+    on_front = [trial.number for trial in trials.front(found, settings)]
+    if not on_front:
+        return []
+    won = {name: trial.number for name, trial in winners(found, settings).items() if trial is not None}
+    lines, beside = table(found), compared(project)
+    drawn = {
+        f"front_{x.removeprefix('num_')}": study_search.front(project, lines, on_front, won, beside, x)
+        for x in ("latent_dim", f"num_{settings.compute}")
+    }
+    drawn["hypervolume"] = study_search.growth(history(found, settings))
+    if shares := importances(study):
+        drawn["importances"] = study_search.importances(shares)
+    files = []
+    for name, figure in drawn.items():
+        files.append(paths.STUDY / f"{name}.png")
+        save(figure, files[-1])
+    return files
+
+
+def compared(project: Params) -> pd.DataFrame:
+    """What the front is compared with: "variant", "error" and sizes of all variants with results, and of PCA."""
+    found = results.read(project, project.run.datasets[0], homes=(paths.MAIN, paths.FOUND_RUNS))
+    lines = [
+        {"variant": name, "error": metrics["test_mse"], "latent_dim": metrics["latent_dim"]}
+        for name, metrics in found.baselines.items()
+    ]
+    for name, result in found.shown(project).items():
+        sizes = {key: result.metrics[key]["total"] for key in ("num_parameters", "num_macs")}
+        error, latent_dim = result.metrics["validation_mse"], result.metrics["latent_dim"]
+        lines.append({"variant": name, "error": error, "latent_dim": latent_dim} | sizes)
+    return pd.DataFrame(lines, columns=["variant", "error", "latent_dim", "num_parameters", "num_macs"])
+
+
+def importances(study: optuna.Study) -> dict[str, dict[str, float]]:
+    """By family: how much of what was drawn mattered for the validation error, by Optuna's PED-ANOVA."""
+    finished = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    drawn = [trial for trial in finished if "same_as" not in trial.user_attrs]
+    shares = {}
+    for family in dict.fromkeys(trial.params["family"] for trial in drawn):
+        chosen = [trial for trial in drawn if trial.params["family"] == family]
+        if len(chosen) < FEWEST_FOR_IMPORTANCES:
+            continue
+        with without_warnings():
+            part = optuna.create_study()
+            for trial in chosen:
+                part.add_trial(
+                    optuna.trial.create_trial(params=trial.params, distributions=trial.distributions, value=trial.values[0])
+                )
+            found = optuna.importance.get_param_importances(part)
+        found.pop("family", None)
+        # Optuna leaves the order of equal ones to chance
+        shares[family] = dict(sorted(found.items(), key=lambda each: (-each[1], each[0])))
+    return shares

@@ -12,8 +12,7 @@ from optuna.storages.journal import JournalFileBackend
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
-from latentlab.errors import UserError
-from latentlab.secrets import without_passwords
+from latentlab.errors import UserError, without_passwords
 from latentlab.study import without_warnings
 
 SCHEMES = (
@@ -37,29 +36,17 @@ def open_storage(url: str) -> BaseStorage:
         StorageError: The URL is none, its server does not answer, its driver is not installed, or its tables are those of
             another version of Optuna.
     """
-    scheme = urlsplit(url).scheme
+    shown = without_passwords(url, url)
     try:
-        if scheme == "journal":
-            path = Path(url.removeprefix("journal://").removeprefix("/"))
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with without_warnings():
-                return JournalStorage(JournalFileBackend(str(path)))
-        if scheme == "grpc":
-            return _proxy(url)
-        return _database(url)
-    except StorageError:
-        raise
-    except ImportError:
-        raise StorageError(
-            f"study.storage: {without_passwords(url, url)} needs a package: pip install {_package(url)}"
-        ) from None
+        return _opened(url)
+    except ArgumentError:
+        raise StorageError(f"study.storage: {shown!r} is no URL of a storage: it is one of {SCHEMES}") from None
+    except ImportError as error:  # its driver, an extra of Optuna's or SQLAlchemy's
+        raise StorageError(f"study.storage: {shown} needs a package: {_reason(error, url)}") from None
     except (OSError, SQLAlchemyError) as error:
-        reason = str(getattr(error, "orig", None) or error).split("\n")[0]
-        raise StorageError(
-            f"study.storage: {without_passwords(url, url)} cannot be used: {without_passwords(reason, url)}"
-        ) from None
+        raise StorageError(f"study.storage: {shown} cannot be used: {_reason(error, url)}") from None
     except RuntimeError as error:  # what Optuna raises for tables of another version
-        raise StorageError(f"study.storage: {without_passwords(url, url)}: {without_passwords(str(error), url)}") from None
+        raise StorageError(f"study.storage: {shown}: {without_passwords(str(error), url)}") from None
 
 
 def is_there(url: str) -> bool:
@@ -77,31 +64,38 @@ def errors_of_storage(url: str) -> Iterator[None]:
     Raises:
         StorageError: It has; what it was told before is kept there.
     """
-    shown = without_passwords(url, url)
+    gone = f"study.storage: {without_passwords(url, url)} does not answer any more"
     try:
         yield
     except (optuna.exceptions.StorageInternalError, SQLAlchemyError) as error:
-        cause = error.__cause__ or error
-        reason = str(getattr(cause, "orig", None) or cause).split("\n")[0]
         raise StorageError(
-            f"study.storage: {shown} does not answer any more: {without_passwords(reason, url)}; the trials "
-            "that have ended are kept there: when it answers again, latentlab study run goes on"
+            f"{gone}: {_reason(error, url)}; the trials that have ended are kept there: when it answers again, "
+            "latentlab study run goes on"
         ) from error
     except Exception as error:
         if type(error).__module__.partition(".")[0] != "grpc":  # an extra package, which need not be there
             raise
-        raise StorageError(
-            f"study.storage: {shown} does not answer any more; when it does, latentlab study run goes on"
-        ) from error
+        raise StorageError(f"{gone}; when it does, latentlab study run goes on") from error
+
+
+def _reason(error: Exception, url: str) -> str:
+    """What a driver says, in one line."""
+    cause = error.__cause__ or error
+    return without_passwords(str(getattr(cause, "orig", None) or cause).split("\n")[0], url)
+
+
+def _opened(url: str) -> BaseStorage:
+    scheme = urlsplit(url).scheme
+    if scheme == "journal":
+        path = Path(url.removeprefix("journal://").removeprefix("/"))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with without_warnings():
+            return JournalStorage(JournalFileBackend(str(path)))
+    return _proxy(url) if scheme == "grpc" else _database(url)
 
 
 def _database(url: str) -> BaseStorage:
-    try:
-        parsed = make_url(url)
-    except ArgumentError:
-        raise StorageError(
-            f"study.storage: {without_passwords(url, url)!r} is no URL of a storage: it is one of {SCHEMES}"
-        ) from None
+    parsed = make_url(url)
     arguments: dict[str, Any] = {"pool_pre_ping": True}
     if parsed.get_backend_name() == "sqlite":
         if parsed.database:
@@ -113,9 +107,8 @@ def _database(url: str) -> BaseStorage:
 
 
 def _proxy(url: str) -> BaseStorage:
-    parts = urlsplit(url)
     try:
-        host, port = parts.hostname, parts.port
+        host, port = urlsplit(url).hostname, urlsplit(url).port
     except ValueError:
         host, port = None, None
     if not host or not port:
@@ -124,14 +117,3 @@ def _proxy(url: str) -> BaseStorage:
         storage = optuna.storages.GrpcStorageProxy(host=host, port=port)
         storage.wait_server_ready(timeout=10)
     return storage
-
-
-def _package(url: str) -> str:
-    """The package with the driver that a URL asks for."""
-    if urlsplit(url).scheme == "grpc":
-        return "grpcio protobuf"
-    try:
-        driver = make_url(url).get_dialect().driver
-    except SQLAlchemyError:  # SQLAlchemy does not know it itself
-        return urlsplit(url).scheme.partition("+")[2] or urlsplit(url).scheme
-    return {"psycopg": "'psycopg[binary]'", "psycopg2": "psycopg2-binary", "mysqldb": "mysqlclient"}.get(driver, driver)

@@ -2,15 +2,17 @@
 
 A trial's user attributes, all made here or in `latentlab.study.objective`:
 
-- "row", "training": what it trains; "configuration": the same as one text, equal for equal trials
-- "code_size", "num_parameters", "num_macs"
+- "variant", "training": what it trains; "configuration": the same as one text, equal for equal trials
+- "latent_dim", "num_parameters", "num_macs"
 - "errors": its validation error after each epoch
 - "reason": why it ended before its last epoch, one of `Reason`; a failed one without was lost, and is tried again
+- "why": of one whose layers do not fit or that is above a bound, for people
 - "same_as": number of the equal trial before it
+- "known_variant": the variant that it is
+- "retries": how often it was tried again
 - "process": whose it is, as `processes.process_tags` says it
 """
 
-import copy
 import hashlib
 import json
 import socket
@@ -18,17 +20,20 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 import numpy as np
 import optuna
 from optuna.exceptions import UpdateFinishedTrialError
-from optuna.storages import RetryHeartbeatStaleTrialCallback
 from optuna.trial import FrozenTrial, TrialState
 
+from latentlab import paths
+from latentlab.data import images
+from latentlab.params.project import Params
 from latentlab.params.study import StudySettings
-from latentlab.processes import is_alive
-from latentlab.study import without_warnings
 from latentlab.study.front import hypervolume, non_domination_ranks
+from latentlab.tracking.processes import is_alive
+from latentlab.training.fingerprint import fingerprint
 
 # a trial that has taken its worker down so often is not tried once more
 MAX_RETRIES = 3
@@ -49,12 +54,12 @@ UNTRAINED = (Reason.BOUNDS, Reason.SHAPE, Reason.REPEATED)
 
 @dataclass(frozen=True)
 class Counts:
-    """Numbers of trials; the first three are those that were trained, or are being trained."""
+    """Numbers of trials; the first four are those that were trained, or are being trained."""
 
     finished: int
     stopped: int
-    running: int
     failed: int
+    running: int
     untrained: int
     retried: int
     waiting: int
@@ -62,15 +67,11 @@ class Counts:
     @property
     def trained(self) -> int:
         """Trials that the budget pays for."""
-        return self.finished + self.stopped + self.running + self.failed
+        return self.finished + self.stopped + self.failed + self.running
 
     def __str__(self) -> str:
         """For people."""
-        named = {
-            "finished": self.finished, "stopped early": self.stopped, "failed": self.failed, "running": self.running,
-            "untrained": self.untrained, "tried again": self.retried,
-        }  # fmt: skip
-        return ", ".join(f"{count} {name}" for name, count in named.items() if count or name == "finished")
+        return ", ".join(f"{count} {name}" for name, count in vars(self).items() if count or name == "finished")
 
 
 def counts(trials: Iterable[FrozenTrial]) -> Counts:
@@ -98,13 +99,9 @@ def _kind(trial: FrozenTrial) -> str:
 
 
 def values_at(trial: FrozenTrial, epoch: int, settings: StudySettings) -> tuple[float, float, float]:
-    """Validation error after that epoch, code size and compute of a trial that has come so far."""
-    return trial.user_attrs["errors"][epoch - 1], float(trial.user_attrs["code_size"]), compute_of(trial, settings)
-
-
-def compute_of(trial: FrozenTrial, settings: StudySettings) -> float:
-    """Parameters or MACs, whichever the study minimises."""
-    return float(trial.user_attrs[f"num_{settings.compute}"])
+    """Validation error after that epoch, latent_dim and compute of a trial that has come so far."""
+    compute = trial.user_attrs[f"num_{settings.compute}"]
+    return trial.user_attrs["errors"][epoch - 1], float(trial.user_attrs["latent_dim"]), float(compute)
 
 
 def contenders(trials: Iterable[FrozenTrial], settings: StudySettings) -> list[FrozenTrial]:
@@ -131,7 +128,7 @@ def front(trials: Iterable[FrozenTrial], settings: StudySettings) -> list[Frozen
 def dominated_volume(trials: Iterable[FrozenTrial], settings: StudySettings) -> float:
     """Hypervolume of the contenders, as a share of the box to the study's reference point."""
     point = settings.reference_point
-    reference = np.array([point.validation_mse, point.code_size, point.compute], dtype=float)
+    reference = np.array([point.validation_mse, point.latent_dim, point.compute], dtype=float)
     points = np.array([trial.values for trial in contenders(trials, settings)], dtype=float).reshape(-1, 3)
     return hypervolume(points, reference)
 
@@ -197,27 +194,40 @@ def runs_elsewhere(trial: FrozenTrial) -> bool:
 
 def try_again(study: optuna.Study, trial: FrozenTrial, most: int | None) -> None:
     """Puts a trial that failed without its own fault into the queue again, unless it was there `most` times."""
-    again = copy.copy(trial)
-    if "configuration" not in trial.user_attrs:  # it had not drawn everything yet: it will draw the same, from the start
-        again.params, again.distributions = {}, {}
-    again.user_attrs = {key: value for key, value in trial.user_attrs.items() if key == "known_row"}
-    with without_warnings():
-        RetryHeartbeatStaleTrialCallback(most)(study, again)
+    retries = trial.user_attrs.get("retries", 0)
+    if most is not None and retries >= most:
+        return
+    # one that had not drawn everything yet draws the same from the start, unless it was told what to draw
+    drawn = trial.params if "configuration" in trial.user_attrs else trial.system_attrs.get("fixed_params", {})
+    kept = {key: value for key, value in trial.user_attrs.items() if key == "known_variant"}
+    study.enqueue_trial(drawn, user_attrs=kept | {"retries": retries + 1})
 
+
+# what draws a trial, sizes it, trains it and stops it early
+CODE = (
+    "latentlab.study.worker:sampler", "latentlab.study.space:draw", "latentlab.study.space:sizes",
+    "latentlab.training.run:begin", "latentlab.study.front:goes_on",
+)  # fmt: skip
 
 # settings that may change within a study: its budget, its place and its rules
 FREE = {
-    "name", "storage", "num_trials", "stale_after_seconds", "source", "reference", "known_rows", "reference_point",
-    "winners", "final",
+    "name", "storage", "num_trials", "stale_after_seconds", "source", "reference", "known_variants", "reference_point",
+    "winners", "champion", "final",
 }  # fmt: skip
 
 
-def definition(settings: StudySettings, others: dict[str, object]) -> dict[str, str]:
-    """What makes two studies of one name the same study: a hash of each part, all but the budget, the place and the rules.
+def basis(project: Params, settings: StudySettings) -> dict[str, Any]:
+    """What the trials' numbers depend on, beside the machine: settings that must not change, images, code."""
+    dataset = project.run.datasets[0]
+    families = [f"latentlab.models.{family}" for family in settings.space.families]
+    return settings.model_dump(exclude=FREE) | {
+        "dataset": dataset,
+        "split": project.datasets[dataset].split.model_dump(),
+        "data_digest": images.digest(paths.data(dataset)),
+        "code": fingerprint(*CODE, *families),
+    }
 
-    Args:
-        settings: Of the study.
-        others: What else its numbers depend on.
-    """
-    parts = settings.model_dump(exclude=FREE) | others
+
+def definition(parts: dict[str, Any]) -> dict[str, str]:
+    """What makes two studies of one name the same study: a hash of each part of its basis."""
     return {key: hashlib.sha256(json.dumps(part, sort_keys=True).encode()).hexdigest()[:8] for key, part in parts.items()}

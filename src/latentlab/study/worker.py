@@ -2,23 +2,29 @@
 
 import hashlib
 import multiprocessing
-import os
+import signal
 import time
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
+from multiprocessing.context import SpawnProcess
 from pathlib import Path
 
 import optuna
 from filelock import FileLock
 from optuna.samplers import BaseSampler, NSGAIISampler, RandomSampler, TPESampler
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 
-from latentlab import data, devices, layout, stages
+from latentlab import paths, stages
+from latentlab.data import images
 from latentlab.errors import UserError
+from latentlab.params import study as study_params
+from latentlab.params.project import load
 from latentlab.params.study import StudySettings
 from latentlab.study import objective, trials, without_warnings
 from latentlab.study.storage import errors_of_storage, open_storage
-from latentlab.tracking.studies import tracker
+from latentlab.tracking.trials import tracker
+from latentlab.training import devices, plan
 
 # trials that are not trained cost next to nothing; but if nearly all are such, the bounds leave hardly anything
 MOST_ASKED_PER_TRAINED = 50
@@ -29,54 +35,74 @@ class ExhaustedError(UserError):
     """Nearly every trial is one that must not be trained or was trained before."""
 
 
-def begin(environment: dict[str, str], url: str, num_trials: int, parent_run: str) -> None:
-    """The life of a worker.
+@contextmanager
+def started(num_workers: int, url: str, num_trials: int, parent_run: str) -> Iterator[list[SpawnProcess]]:
+    """Workers of this machine, which are stopped at the end of the block.
 
     Args:
-        environment: The variables that it has.
+        num_workers: How many processes.
         url: Of the storage, which has the study.
         num_trials: As for `work`.
         parent_run: ID of the study's MLflow run.
     """
-    os.setsid()  # Ctrl-C is for the process that has started the workers, which asks them to stop
-    os.environ.clear()
-    os.environ.update(environment)
-    stages.start(partial(_run, url, num_trials, parent_run), [])
+    context = multiprocessing.get_context("spawn")
+    workers: list[SpawnProcess] = []
+    # they inherit that Ctrl-C is ignored: it is for this process, which then stops them
+    heard = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        for _ in range(num_workers):
+            process = context.Process(target=stages.start, args=(partial(_run, url, num_trials, parent_run), []))
+            process.start()
+            workers.append(process)
+        signal.signal(signal.SIGINT, heard)
+        yield workers
+    finally:
+        signal.signal(signal.SIGINT, heard)
+        for process in workers:
+            process.terminate()
+        for process in workers:
+            process.join()
 
 
 def _run(url: str, num_trials: int, parent_run: str) -> None:
-    project = stages.read_params()
+    project = load()
+    settings = study_params.load(Path(), project)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    study = optuna.load_study(study_name=project.study.name, storage=open_storage(url))
-    device = devices.resolve(project.device)
-    devices.make_deterministic()
-    mnist = data.load(layout.DATA, project.split)
-    task = objective.Task(
-        project, mnist.train.images.to(device), mnist.validation.images.to(device), device, tracker(project, parent_run)
-    )
-    parent = multiprocessing.parent_process()
+    study = optuna.load_study(study_name=settings.name, storage=open_storage(url))
+    dataset, device = project.run.datasets[0], devices.resolve(project.device)
+    split = project.datasets[dataset].split
+    common = {
+        "dataset": dataset,
+        "seed": settings.seed,
+        "split": split.model_dump(),
+        "data_digest": images.digest(paths.data(dataset)),
+        "device": device.type,
+        "precision": str(devices.precision(settings.training.precision, device)).removeprefix("torch."),
+        **plan.about_process(),
+    }
+    track = tracker(settings.name, parent_run, common)
+    task = objective.Task(settings, images.load(paths.data(dataset), split), device, track)
     with errors_of_storage(url):
-        work(study, task, num_trials, layout.STUDY_LOCK, lambda: parent is None or parent.is_alive())
+        work(study, task, num_trials, paths.STUDY_LOCK)
 
 
-def work(
-    study: optuna.Study, task: objective.Task, num_trials: int, lock: Path, goes_on: Callable[[], bool] = lambda: True
-) -> None:
+def work(study: optuna.Study, task: objective.Task, num_trials: int, lock: Path) -> None:
     """Asks for trials and runs them until `num_trials` are trained, or under way on this machine.
+
+    A worker whose parent process is gone does not begin another trial.
 
     Args:
         study: The study.
         task: What its trials share.
         num_trials: The budget, over all workers. Workers that share `lock` keep it exactly.
         lock: A file; a trial is counted and asked for by one process at a time.
-        goes_on: Asked before each trial; a worker whose parent is gone does not begin another.
 
     Raises:
         ExhaustedError: Far more trials had to be turned down than were trained.
     """
-    settings = task.project.study
-    watch = trials.Watch(settings.stale_after_seconds)
-    while goes_on():
+    settings = task.settings
+    watch, parent = trials.Watch(settings.stale_after_seconds), multiprocessing.parent_process()
+    while parent is None or parent.is_alive():
         with FileLock(lock):
             watch.retry_lost(study)
             asked = study.get_trials(deepcopy=False)
@@ -87,7 +113,7 @@ def work(
             if not enough and counts.untrained > MOST_ASKED_PER_TRAINED * (counts.trained + 1):
                 raise ExhaustedError(
                     f"study {settings.name!r}: {counts.untrained} trials were above a bound, did not fit or were there "
-                    f"before, {counts.trained} were trained: widen study.space or study.bounds in params.yaml"
+                    f"before, {counts.trained} were trained: widen study.space or study.bounds in {paths.STUDY_PARAMS}"
                 )
             if not enough:
                 study.sampler = sampler(settings, num_before(asked))
@@ -109,8 +135,7 @@ def sampler(settings: StudySettings, number: int) -> BaseSampler:
         return RandomSampler(seed=seed)
 
 
-def num_before(asked: list[optuna.trial.FrozenTrial]) -> int:
+def num_before(asked: list[FrozenTrial]) -> int:
     """Number of trials so far, each once however often it was tried: so an interruption does not change the next one."""
-    return sum(trial.state not in (TrialState.WAITING, TrialState.FAIL) for trial in asked) + sum(
-        trials.failed_for_good(trial) for trial in asked
-    )
+    tried = [trial for trial in asked if trial.state not in (TrialState.WAITING, TrialState.FAIL)]
+    return len(tried) + sum(map(trials.failed_for_good, asked))

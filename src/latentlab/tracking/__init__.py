@@ -1,4 +1,4 @@
-"""Where the runs go: the only package that imports MLflow."""
+"""Where the runs go: all that writes to MLflow."""
 
 import os
 

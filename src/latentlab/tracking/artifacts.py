@@ -8,21 +8,16 @@ import mlflow
 import safetensors
 from mlflow.entities import Run
 
-from latentlab import checkpoint
-from latentlab.wholefiles import settle
+from latentlab.files import settle
+from latentlab.models import checkpoint
+from latentlab.tracking.store import is_server
 
 CHECKPOINT = "checkpoint"
 
 
-def local_folder(uri: str) -> Path | None:
-    """The folder that a URI of artifacts stands for; None if it is not on this machine."""
-    parts = urlsplit(uri)
-    return Path(unquote(parts.path)) if parts.scheme in ("", "file") else None
-
-
 def settle_files(run_id: str) -> None:
     """Waits until the files of a run and of its model are on the disk, before the store says that they are there."""
-    if not _is_server():
+    if not is_server():
         settle(*_folders(mlflow.MlflowClient().get_run(run_id)))
 
 
@@ -30,7 +25,7 @@ def lacks_files(run: Run) -> bool:
     """Whether a trained run is without checkpoint or model, or has files that are cut; of a server nobody here knows."""
     if not run.outputs or not run.outputs.model_outputs:
         return True
-    if _is_server():
+    if is_server():
         return False
     folders = _folders(run)
     try:
@@ -40,12 +35,8 @@ def lacks_files(run: Run) -> bool:
         whole = bool(checkpoints) and all((folder / "MLmodel").is_file() for folder in folders[1:])
         empty = any(path.is_file() and not path.stat().st_size for folder in folders for path in folder.rglob("*"))
         return empty or not whole
-    except (OSError, safetensors.SafetensorError, json.JSONDecodeError, KeyError, TypeError, IndexError):
+    except (OSError, safetensors.SafetensorError, json.JSONDecodeError, KeyError, TypeError):
         return True
-
-
-def _is_server() -> bool:
-    return urlsplit(mlflow.get_tracking_uri()).scheme in ("http", "https")
 
 
 def _folders(run: Run) -> list[Path]:
@@ -53,4 +44,4 @@ def _folders(run: Run) -> list[Path]:
     client = mlflow.MlflowClient()
     outputs = run.outputs.model_outputs if run.outputs else []
     uris = [run.info.artifact_uri, *(client.get_logged_model(each.model_id).artifact_location for each in outputs)]
-    return [folder for uri in uris if (folder := local_folder(uri))]
+    return [Path(unquote(urlsplit(uri).path)) for uri in uris]

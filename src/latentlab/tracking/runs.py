@@ -1,132 +1,140 @@
-"""One MLflow run per row and seed: the parameters, the curve, the final metrics, the model and the pictures.
+"""One MLflow run per training: parameters, curve, measured numbers, model and pictures.
 
-A run is found by its fingerprint. What it holds can always be logged again from the output files, and logging anything
-twice leaves one run with each value once.
+A training logs live while the store answers. What a run holds can always be logged again from its output files: a run that
+is not whole is written anew from them, and takes the place of the old one. A run is found by its fingerprint.
 """
 
-import hashlib
+import json
+import logging
+import socket
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import mlflow
 import torch
-from mlflow.entities import Run
-from mlflow.models import infer_signature
+from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run
+from mlflow.models import Model, infer_signature
+from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
+from mlflow.tracking.context.registry import resolve_tags
 
-from latentlab.models import Autoencoder
-from latentlab.processes import process_tags
-from latentlab.tracking import present, spool, store
+from latentlab.tracking import store
 from latentlab.tracking.artifacts import CHECKPOINT, lacks_files, settle_files
-from latentlab.tracking.descriptions import run_name, run_params, run_tags
-from latentlab.tracking.present import TrackingError
-from latentlab.tracking.system import system_metrics
-from latentlab.tracking.writer import RunWriter
+from latentlab.tracking.describe import Measured, RunOutputs, run_name, run_params, run_tags
+from latentlab.tracking.processes import is_gone, process_tags
 
-# what the tag `trained` says of a run: the server has its files, or its values only
-FILED, UNFILED = "true", "without its files"
-
+FROM_FILES = "`latentlab sync` logs it from its files"
+SYSTEM_SECONDS = 2.0
 # metrics that only the process which trained can know; a run that is rebuilt takes them from the one it replaces
 _LIVE_GROUPS = ("speed/", "system/")
 
 
-@dataclass(frozen=True)
-class RowOutputs:
-    """What the stages left of a row, ready to be logged.
+class LiveRun:
+    """The run of a training that goes on, also where the server does not.
 
-    `description` is the checkpoint's own; `note` is Markdown; `tags` come on top of those made from the description.
-    `evaluation` is None as long as the row is not evaluated.
+    Args:
+        name: Of the run.
+        run_id: None if MLflow takes nothing of it.
+        kept: What people are told of what MLflow does not take.
     """
 
-    description: dict[str, Any]
-    note: str
-    tags: dict[str, str]
-    model: Autoencoder
-    example: torch.Tensor
-    checkpoint: Path
-    curve: list[dict[str, float]]
-    curve_file: Path
-    evaluation: "Evaluation | None"
+    def __init__(self, name: str, run_id: str | None, kept: str = FROM_FILES) -> None:
+        self.name, self.run_id, self.kept = name, run_id, kept
 
+    def leave(self, error: Exception) -> None:
+        """Says once that a server does not take the run; an error of the store on this machine goes on."""
+        if not store.is_server():
+            raise error
+        self.run_id = None
+        print(
+            f"MLflow at {store.url()} does not take the run {self.name} ({store.reason(error)}): "
+            f"the work goes on; {self.kept}",
+            file=sys.stderr,
+        )
 
-@dataclass(frozen=True)
-class Evaluation:
-    """The final metrics of a row, by their names in MLflow, and the files to show beside them."""
-
-    metrics: dict[str, float]
-    files: list[Path]
-
-    def digest(self) -> str:
-        """Changes with any byte of the files."""
-        return hashlib.sha256(b"".join(path.read_bytes() for path in self.files)).hexdigest()[:16]
-
-
-class LiveRun:
-    """A run whose training goes on, also where the server does not."""
-
-    def __init__(self, writer: RunWriter) -> None:
-        self.writer = writer
+    def write(self, call: Callable[..., None], *arguments: Any) -> None:
+        """Calls a function with the run's id and the arguments; the first failure of a server is said, and is the last."""
+        if self.run_id is None:
+            return
+        try:
+            call(self.run_id, *arguments)
+        except Exception as error:
+            self.leave(error)
 
     def log_epoch(self, record: dict[str, float]) -> None:
-        """Logs a record of `latentlab.training.fit`."""
-        values = curve_metrics(record) | {f"speed/{name}": record[name] for name in ("epoch_seconds", "images_per_second")}
-        self.writer.metrics(values, int(record["epoch"]))
+        """Logs a record of `latentlab.training.loop.fit`."""
+        speeds = {f"speed/{name}": record[name] for name in ("epoch_seconds", "images_per_second")}
+        self.write(log_metrics, curve_metrics(record) | speeds, int(record["epoch"]))
 
-    def log_trained(self, outputs: RowOutputs) -> None:
+    def log_trained(self, outputs: RunOutputs) -> None:
         """Adds what a finished training leaves: curve file, checkpoint and model."""
-        try:
-            if self.writer.is_waiting:
-                self.writer.tags({"trained": UNFILED})
-            else:
-                _log_files(self.writer.run_id, outputs)
-        except Exception:
-            if not present.is_server():
-                raise
-            self.writer.tags({"trained": UNFILED})
+        self.write(_log_files, outputs)
 
 
 @contextmanager
-def training_run(experiment_id: str, description: dict[str, Any], note: str, tags: dict[str, str]) -> Iterator[LiveRun]:
+def training_run(
+    experiment_id: str | None, description: dict[str, Any], note: str, tags: dict[str, str], kept: str = FROM_FILES
+) -> Iterator[LiveRun]:
     """A run for a training that starts now; FAILED or KILLED when the training does not end well.
 
     Args:
-        experiment_id: Of `open_store`.
+        experiment_id: Of `latentlab.tracking.store.open_store`; None if the server does not answer.
         description: What the checkpoint will say of itself.
         note: Markdown that the UI shows above the run.
         tags: On top of those made from the description.
-
-    Raises:
-        TrackingError: The store does not answer, and nobody has said that the work is to go on without it.
+        kept: As for `LiveRun`.
     """
-    store.check_later(experiment_id)
-    writer = RunWriter.begin(experiment_id, run_name(description), run_tags(description, note, tags, live=True))
-    with _ending(writer), system_metrics(writer):
-        _describe(writer, description)
-        yield LiveRun(writer)
-
-
-def log_row(experiment_id: str, outputs: RowOutputs) -> str:
-    """Makes sure that the store holds one run with all of a row's outputs, unless the store is a server that is away.
-
-    A run that is trained but not evaluated is added to; one that holds just these outputs is left alone; in any other case
-    (the outputs came from a cache, the store is new, the evaluation has changed) the run is written anew from the outputs,
-    and takes the place of the old one.
-
-    Returns:
-        What was done, for people.
-    """
+    live = LiveRun(run_name(description), None, kept)
+    if experiment_id is not None:
+        try:
+            live.run_id = _begin(experiment_id, description, run_tags(description, note, tags, live=True))
+        except Exception as error:
+            live.leave(error)
     try:
-        return complete_row(present.answered(experiment_id), outputs)
-    except TrackingError as error:
+        with _system_metrics(live.run_id):
+            yield live
+    except BaseException as error:
+        if live.run_id is not None:
+            _fail(live.run_id, error)
+        raise
+    live.write(_finish)
+
+
+@contextmanager
+def _system_metrics(run_id: str | None) -> Iterator[None]:
+    """MLflow's own system metrics, until the store does not take them: then they end, and nothing else does."""
+    if run_id is None:
+        yield
+        return
+    # it complains of a server that is away, which is said already, with the URL and the password that may be in it
+    logging.getLogger("mlflow.system_metrics").setLevel(logging.CRITICAL)
+    monitor = SystemMetricsMonitor(run_id, sampling_interval=SYSTEM_SECONDS)
+    monitor.start()
+    try:
+        yield
+    finally:
+        monitor.finish()
+
+
+def log_run(experiment_id: str | None, outputs: RunOutputs) -> str:
+    """What `complete_run` does, where a server that is away is no error; None for the experiment is such a server."""
+    try:
+        if experiment_id is not None:
+            return complete_run(experiment_id, outputs)
+    except store.TrackingError as error:
         print(f"{run_name(outputs.description)} is not logged: {error}; `latentlab sync` does it later", file=sys.stderr)
-        return "waits for the server"
+    return "not logged"
 
 
-def complete_row(experiment_id: str, outputs: RowOutputs) -> str:
-    """What `log_row` does, with a server that is there.
+def complete_run(experiment_id: str, outputs: RunOutputs) -> str:
+    """Makes sure that the store holds one finished run with all outputs.
+
+    A whole run is left alone, and added to where something has been measured since. In any other case (the outputs came
+    from a cache, the store is new or did not take all, a number has changed) it is written anew from the outputs, and takes
+    the place of the old one.
 
     Returns:
         What was done, for people.
@@ -134,35 +142,35 @@ def complete_row(experiment_id: str, outputs: RowOutputs) -> str:
     Raises:
         TrackingError: The server does not take it.
     """
-    with store.errors_of_server(), present.one_at_a_time():
-        return _complete_row(experiment_id, outputs)
-
-
-def _complete_row(experiment_id: str, outputs: RowOutputs) -> str:
-    spool.send()
-    found = _runs_of(experiment_id, str(outputs.description["fingerprint"]))  # newest first
-    runs = [run for run in found if "trained" in run.data.tags]
-    newest = runs[0] if runs else None
-    logged = newest.data.tags.get("evaluation") if newest else None
-    wanted = outputs.evaluation.digest() if outputs.evaluation else None
-    if newest is not None and newest.data.tags["trained"] == UNFILED:
-        with _reopened(newest) as writer:
-            _log_files(writer.run_id, outputs)
-            _log_evaluation(writer, outputs.evaluation)
-        kept, done = newest.info.run_id, "files added"
-    elif newest is not None and newest.info.status == "FINISHED" and logged == wanted and not lacks_files(newest):
-        kept, done = newest.info.run_id, "up to date"
-    elif newest is not None and logged is None and "test/mse" not in newest.data.metrics and not lacks_files(newest):
-        kept, done = newest.info.run_id, "evaluation added"
-        with _reopened(newest) as writer:
-            _log_evaluation(writer, outputs.evaluation)
-    else:
-        kept, done = _rebuild(experiment_id, outputs, newest), "logged from the output files"
-    broken = [run for run in found if run.data.tags["replayed"] == "true" and run.info.status in ("FAILED", "KILLED")]
-    for run in runs + broken:
-        if run.info.run_id != kept:
-            mlflow.MlflowClient().delete_run(run.info.run_id)
+    with store.errors_of_server(), store.one_at_a_time():
+        client = mlflow.MlflowClient()
+        condition = f"tags.fingerprint = '{outputs.description['fingerprint']}'"
+        newest_first = client.search_runs([experiment_id], condition, order_by=["attributes.start_time DESC"])
+        found = [run for run in newest_first if not _is_under_way(run)]
+        whole = next((run for run in found if _is_whole(run)), None)
+        wanted = {name: part.digest() for name, part in outputs.measured.items()}
+        logged = _logged(whole) if whole else {}
+        # what is logged and not here was measured elsewhere, and stays
+        if whole and wanted.items() <= logged.items():
+            kept, done = whole.info.run_id, "up to date"
+        elif whole and all(wanted[name] == logged[name] for name in wanted.keys() & logged.keys()):
+            kept, done = whole.info.run_id, "evaluation added"
+            client.update_run(kept, status="RUNNING")
+            with _writing(kept):
+                _tag(kept, process_tags())
+                _log_measured(kept, outputs.measured, logged)
+        else:
+            kept, done = _rebuild(experiment_id, outputs, found), "logged from the output files"
+        for run in found:
+            if run.info.run_id != kept and _is_replaced(run):
+                client.delete_run(run.info.run_id)
     return done
+
+
+def log_metrics(run_id: str, values: dict[str, float], step: int) -> None:
+    """Logs values at a step, with the time of now."""
+    now = time.time_ns() // 1_000_000
+    mlflow.MlflowClient().log_batch(run_id, metrics=[Metric(name, value, now, step) for name, value in values.items()])
 
 
 def curve_metrics(record: dict[str, float]) -> dict[str, float]:
@@ -171,92 +179,126 @@ def curve_metrics(record: dict[str, float]) -> dict[str, float]:
     return {f"curve/{name}": value for name, value in record.items() if name not in live}
 
 
-def _runs_of(experiment_id: str, fingerprint: str) -> list[Run]:
-    condition = f"tags.fingerprint = '{fingerprint}'"
-    return list(mlflow.MlflowClient().search_runs([experiment_id], condition, order_by=["attributes.start_time DESC"]))
+def _is_under_way(run: Run) -> bool:
+    """Whether somebody may still write the run.
+
+    To a server nobody of this machine does: the project has the checkpoint, so the training has ended and could not say so.
+    """
+    tags = run.data.tags
+    here = store.is_server() and tags.get("process.host") == socket.gethostname()
+    return run.info.status == "RUNNING" and not here and not is_gone(tags)
 
 
-def _describe(writer: RunWriter, description: dict[str, Any]) -> None:
-    writer.params(run_params(description))
-    writer.trained_on(description["data_digest"])
+def _is_whole(run: Run) -> bool:
+    return run.info.status == "FINISHED" and run.data.tags.get("trained") == "true" and not lacks_files(run)
+
+
+def _is_replaced(run: Run) -> bool:
+    """Whether a whole run of the same training has all of this one: it ended well, or was only not logged to its end."""
+    tags = run.data.tags
+    broken_off = store.is_server() and "failure" not in tags
+    return "trained" in tags or broken_off or (tags["replayed"] == "true" and run.info.status in ("FAILED", "KILLED"))
+
+
+def _logged(run: Run) -> dict[str, str]:
+    logged: dict[str, str] = json.loads(run.data.tags.get("evaluation", "{}"))
+    return logged
+
+
+def _rebuild(experiment_id: str, outputs: RunOutputs, old: list[Run]) -> str:
+    tags = run_tags(outputs.description, outputs.note, outputs.tags, live=False)
+    run_id = _begin(experiment_id, outputs.description, tags)
+    with _writing(run_id):
+        for record in outputs.curve:
+            log_metrics(run_id, curve_metrics(record), int(record["epoch"]))
+        mlflow.MlflowClient().log_batch(run_id, metrics=_live_values(old))
+        _log_files(run_id, outputs)
+        _log_measured(run_id, outputs.measured, {})
+    return run_id
+
+
+def _live_values(runs: list[Run]) -> list[Metric]:
+    """Of the newest run that has some."""
+    client = mlflow.MlflowClient()
+    for run in runs:
+        if names := [name for name in run.data.metrics if name.startswith(_LIVE_GROUPS)]:
+            return [value for name in names for value in client.get_metric_history(run.info.run_id, name)]
+    return []
+
+
+def _begin(experiment_id: str, description: dict[str, Any], tags: dict[str, str]) -> str:
+    """Makes a run that is described; its id."""
+    client = mlflow.MlflowClient()
+    run = client.create_run(experiment_id, tags=resolve_tags(tags), run_name=run_name(description))
+    run_id = str(run.info.run_id)
+    client.log_batch(run_id, params=[Param(name, str(value)) for name, value in run_params(description).items()])
+    split = json.dumps({"split": description["split"]})
+    dataset = Dataset(description["dataset"], description["data_digest"], source_type="latentlab", source=split)
+    client.log_inputs(run_id, [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])])
+    return run_id
 
 
 @contextmanager
-def _reopened(run: Run) -> Iterator[RunWriter]:
-    mlflow.MlflowClient().update_run(run.info.run_id, status="RUNNING")
-    writer = RunWriter.of(run.info.run_id, str(run.info.run_name), waits=False)
-    with _ending(writer):
-        writer.tags(process_tags())
-        yield writer
-
-
-@contextmanager
-def _ending(writer: RunWriter) -> Iterator[None]:
+def _writing(run_id: str) -> Iterator[None]:
     """Ends the run as what became of it."""
     try:
         yield
     except BaseException as error:
-        with suppress(Exception):  # a store that fails now too must not hide the first error
-            writer.tags({"failure": f"{type(error).__name__}: {error}"[:5000]})
-            writer.end("FAILED" if isinstance(error, Exception) else "KILLED")
+        _fail(run_id, error)
         raise
-    writer.end("FINISHED")
+    _finish(run_id)
 
 
-def _rebuild(experiment_id: str, outputs: RowOutputs, old: Run | None) -> str:
-    tags = run_tags(outputs.description, outputs.note, outputs.tags, live=False)
-    writer = RunWriter.begin(experiment_id, run_name(outputs.description), tags, waits=False)
-    with _ending(writer):
-        _describe(writer, outputs.description)
-        for record in outputs.curve:
-            writer.metrics(curve_metrics(record), int(record["epoch"]))
-        if old is not None:
-            writer.values(_live_values(old))
-        _log_files(writer.run_id, outputs)
-        _log_evaluation(writer, outputs.evaluation)
-    return writer.run_id
+def _fail(run_id: str, error: BaseException) -> None:
+    with suppress(Exception):  # a store that fails now too must not hide the first error
+        _tag(run_id, {"failure": f"{type(error).__name__}: {error}"[:5000]})
+        mlflow.MlflowClient().set_terminated(run_id, "FAILED" if isinstance(error, Exception) else "KILLED")
 
 
-def _live_values(run: Run) -> list[tuple[str, float, int, int]]:
-    client = mlflow.MlflowClient()
-    histories = [
-        client.get_metric_history(run.info.run_id, name) for name in run.data.metrics if name.startswith(_LIVE_GROUPS)
-    ]
-    return [(point.key, point.value, point.timestamp, point.step) for history in histories for point in history]
-
-
-def _log_evaluation(writer: RunWriter, evaluation: Evaluation | None) -> None:
-    if evaluation is None:
-        return
-    writer.metrics(evaluation.metrics, 0)
-    for path in evaluation.files:
-        writer.artifact(path)
-    # last, so that a run which has this tag has everything
-    writer.tags({"evaluation": evaluation.digest()})
-
-
-def _log_files(run_id: str, outputs: RowOutputs) -> None:
-    client = mlflow.MlflowClient()
-    client.log_artifact(run_id, str(outputs.curve_file))
-    client.log_artifact(run_id, str(outputs.checkpoint), CHECKPOINT)
-    mlflow.start_run(run_id=run_id, log_system_metrics=False)  # MLflow logs a model to the active run and no other
-    try:
-        _log_model(outputs)
-    finally:
-        mlflow.end_run()
+def _finish(run_id: str) -> None:
     settle_files(run_id)
-    client.set_tag(run_id, "trained", FILED)
+    mlflow.MlflowClient().set_terminated(run_id, "FINISHED")
 
 
-def _log_model(outputs: RowOutputs) -> None:
-    """The model as a torch.export program, which loads without our classes."""
+def _tag(run_id: str, tags: dict[str, str]) -> None:
+    for name, value in tags.items():
+        mlflow.MlflowClient().set_tag(run_id, name, value)
+
+
+def _log_measured(run_id: str, measured: dict[str, Measured], logged: dict[str, str]) -> None:
+    """Adds what is not logged yet."""
+    for name, part in measured.items():
+        if name not in logged:
+            log_metrics(run_id, part.metrics, 0)
+            for path in part.files:
+                _log_file(run_id, path, path.parent.name if path.suffix == ".png" else None)
+    _tag(run_id, {"evaluation": json.dumps(logged | {name: part.digest() for name, part in measured.items()})})
+
+
+def _log_file(run_id: str, path: Path, folder: str | None = None) -> None:
+    mlflow.MlflowClient().log_artifact(run_id, str(path), folder)
+
+
+def _log_files(run_id: str, outputs: RunOutputs) -> None:
+    _log_file(run_id, outputs.curve_file)
+    _log_file(run_id, outputs.checkpoint, CHECKPOINT)
+    _log_model(run_id, outputs)
+    settle_files(run_id)
+    _tag(run_id, {"trained": "true"})
+
+
+def _log_model(run_id: str, outputs: RunOutputs) -> None:
+    """Adds the model as a torch.export program, which loads without our classes."""
     # torch.export warns of weights whose memory is not contiguous
     model = outputs.model.eval().to(memory_format=torch.contiguous_format)
     with torch.inference_mode():
         signature = infer_signature(outputs.example.numpy(), model(outputs.example).numpy())
-    mlflow.pytorch.log_model(
-        model,
+    Model.log(  # as mlflow.pytorch.log_model, which knows no run but the active one
+        artifact_path=None,
+        flavor=mlflow.pytorch,
+        run_id=run_id,
         name="model",
+        pytorch_model=model,
         signature=signature,
         input_example=outputs.example.numpy(),
         pip_requirements=[f"torch=={torch.__version__.split('+')[0]}"],

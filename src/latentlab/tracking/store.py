@@ -6,8 +6,9 @@ import sqlite3
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import Literal, overload
 from urllib.parse import urlsplit
 
 import mlflow
@@ -17,17 +18,13 @@ from mlflow.entities import ViewType
 from mlflow.exceptions import MlflowException
 from requests import RequestException
 
-from latentlab.faults import MachineError, explain
-from latentlab.processes import is_gone
-from latentlab.secrets import without_passwords
-from latentlab.tracking import present, spool
-from latentlab.tracking.present import TrackingError
+from latentlab import paths
+from latentlab.errors import MachineError, UserError, explain, without_passwords
+from latentlab.tracking.processes import is_gone
 
 DEFAULT_EXPERIMENT = "latentlab"
-# below the project's folder: what a server has not taken
-SPOOL = Path("mlruns/spool")
-# Set where a command has asked the server before its first stage or trial: when it goes away after that, the work goes on.
-GOES_ON = "LATENTLAB_TRACKING_GOES_ON"
+# below the project's folder
+FOLDER = Path("mlruns")
 # MLflow's own patience with a server that is not there is minutes, in which nothing is trained
 _PATIENCE = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
@@ -46,6 +43,10 @@ _LOCATIONS = (
     ("model_versions", "source"),
     ("model_versions", "storage_location"),
 )
+
+
+class TrackingError(UserError):
+    """The store cannot be used; the message does not hold its password."""
 
 
 def check_server(uri: str) -> None:
@@ -83,7 +84,7 @@ def check_server(uri: str) -> None:
         needs = [each for each in (trouble[0], trouble[0].__cause__) if isinstance(each, ModuleNotFoundError)]
         remedy = f"pip install a package with {needs[0].name}" if needs else "start it, or mend its address or password"
         raise TrackingError(
-            f"MLflow at {shown} cannot be used: {present.reason(trouble[0])}; {remedy}, or unset MLFLOW_TRACKING_URI "
+            f"MLflow at {shown} cannot be used: {reason(trouble[0])}; {remedy}, or unset MLFLOW_TRACKING_URI "
             "(latentlab repro --offline) to use the store in mlruns/"
         )
 
@@ -96,33 +97,51 @@ def _is_stranger(uri: str) -> bool:
     return answer.status_code == requests.codes.ok and not re.match(r"\d+\.\d+", answer.text)
 
 
+def is_server() -> bool:
+    """Whether the present store is a server, which may go away; SQLite on this machine is none."""
+    return urlsplit(mlflow.get_tracking_uri()).scheme != "sqlite"
+
+
+def url() -> str:
+    """The URL of the present store, without its password."""
+    uri = mlflow.get_tracking_uri()
+    return without_passwords(uri, uri)
+
+
+def reason(error: Exception) -> str:
+    """What went wrong between us and a store, in a line without passwords."""
+    text = without_passwords(str(error), os.environ.get("MLFLOW_TRACKING_URI", ""))
+    text = next(iter(text.splitlines()), "") or type(error).__name__
+    return text.rpartition("Caused by ")[2].rstrip(")")[:300]
+
+
 @contextmanager
 def errors_of_server() -> Iterator[None]:
     """Makes an error of a server a TrackingError; one of the store on this machine goes on as it is."""
     try:
         yield
     except (MlflowException, RequestException) as error:
-        if not present.is_server():
+        if not is_server():
             raise
-        message = f"MLflow at {present.url()} does not answer as it should: {present.reason(error)}"
-        raise TrackingError(message) from error
+        raise TrackingError(f"MLflow at {url()} does not answer as it should: {reason(error)}") from error
 
 
-def check_later(experiment_id: str) -> None:
-    """Stops a training before it starts, if the server does not answer and nobody has said that the work is to go on.
-
-    Raises:
-        TrackingError: That is so.
-    """
-    if GOES_ON not in os.environ:
-        present.answered(experiment_id)
+def one_at_a_time() -> AbstractContextManager[object]:
+    """Keeps other processes of this project out that look whether a run is whole, to add what it lacks."""
+    folder = paths.project_root() / FOLDER
+    folder.mkdir(exist_ok=True)
+    return FileLock(folder / ".runs.lock")
 
 
-def open_store(root: Path, suffix: str = "", *, needed: bool = False) -> str:
+@overload
+def open_store(root: Path, suffix: str = "", *, needed: Literal[True]) -> str: ...
+@overload
+def open_store(root: Path, suffix: str = "", *, needed: bool = False) -> str | None: ...
+def open_store(root: Path, suffix: str = "", *, needed: bool = False) -> str | None:
     """Makes the store ready and selects the experiment; safe when several processes do so at once.
 
     The store is SQLite in `mlruns/mlflow.db` with the artifacts beside it, unless MLFLOW_TRACKING_URI names another. The
-    experiment is "latentlab", unless MLFLOW_EXPERIMENT_NAME names another. What waits for the store is sent.
+    experiment is "latentlab", unless MLFLOW_EXPERIMENT_NAME names another.
 
     Args:
         root: The project's folder.
@@ -130,44 +149,44 @@ def open_store(root: Path, suffix: str = "", *, needed: bool = False) -> str:
         needed: Whether it is an error if a server does not answer.
 
     Returns:
-        The id of the experiment; LATER if a server does not answer.
+        The id of the experiment; None if a server does not answer, which is said.
 
     Raises:
-        TrackingError: The store is needed, and the server does not answer.
+        TrackingError: The store is needed, or is no server, and cannot be used.
     """
     name = os.environ.get("MLFLOW_EXPERIMENT_NAME", DEFAULT_EXPERIMENT) + suffix
-    folder = root.resolve() / "mlruns"
+    folder = root.resolve() / FOLDER
     embedded = f"sqlite:///{folder / 'mlflow.db'}"
     uri = os.environ.get("MLFLOW_TRACKING_URI") or embedded
-    lock = folder / ".rows.lock"
-    if uri != embedded:
-        present.use(name, root.resolve() / SPOOL, lock)
-        mlflow.set_tracking_uri(uri)
-        try:
-            check_server(uri)
-            with errors_of_server():
-                experiment_id = str(mlflow.set_experiment(name).experiment_id)
-                sent = spool.send()
-                _close_leftovers(experiment_id)
-        except TrackingError as error:
-            if needed:
-                raise
-            return present.away(error)
-        if sent:
-            print(f"MLflow: sent what waited of {', '.join(sent)}", file=sys.stderr)
-        return experiment_id
-    present.use(name, None, lock)
+    mlflow.set_tracking_uri(uri)
+    try:
+        return _open_embedded(name, folder) if uri == embedded else _open_other(name, uri)
+    except TrackingError as error:
+        if needed or not is_server():
+            raise
+        print(f"{error}; the work goes on, and `latentlab sync` logs the trained runs later", file=sys.stderr)
+        return None
+
+
+def _open_other(name: str, uri: str) -> str:
+    check_server(uri)
+    with errors_of_server():
+        experiment_id = str(mlflow.set_experiment(name).experiment_id)
+        _close_leftovers(experiment_id)
+    return experiment_id
+
+
+def _open_embedded(name: str, folder: Path) -> str:
     folder.mkdir(exist_ok=True)
     # two processes that create and migrate one database at the same time can break it for good
     with FileLock(folder / ".lock"):
-        mlflow.set_tracking_uri(embedded)
         client = mlflow.MlflowClient()
         artifacts = (folder / "artifacts").as_uri()
         experiment = client.get_experiment_by_name(name)
         if experiment is None:
-            experiment_id = client.create_experiment(name, artifact_location=artifacts)
+            experiment_id = str(client.create_experiment(name, artifact_location=artifacts))
         else:
-            experiment_id = experiment.experiment_id
+            experiment_id = str(experiment.experiment_id)
             if experiment.artifact_location != artifacts:
                 _mend(folder, old=experiment.artifact_location, new=artifacts)
     mlflow.set_experiment(experiment_id=experiment_id)

@@ -1,0 +1,94 @@
+"""Which runs does a command mean, how are they made, and how do they come into MLflow?"""
+
+import os
+import sys
+from collections.abc import Sequence
+from itertools import product
+
+from latentlab import paths
+from latentlab.params import analyses
+from latentlab.params.project import Params, load
+from latentlab.paths import Run
+
+
+def chosen(project: Params, variants: Sequence[str]) -> list[Run]:
+    """The runs of variants, with the data sets, recipes and seeds that are selected.
+
+    If none is named: all selected runs, and those of the analyses and of the study that are trained.
+
+    Raises:
+        ParamsError: There is no such variant.
+    """
+    more = analyses.load().more_variants
+    if not variants:
+        others = [run for name in (*more, *project.found.variants) for run in _runs(project, name, more)]
+        return [*project.runs(), *(run for run in others if run.home != paths.MAIN and run.checkpoint.exists())]
+    return [run for name in variants for run in _runs(project, name, more)]
+
+
+def _runs(project: Params, name: str, more: Sequence[str]) -> list[Run]:
+    project.variant(name)
+    how = project.found if name in project.found.variants else project.run
+    home = paths.FOUND_RUNS if name in project.found.variants else paths.MAIN
+    if name in more and name not in project.run.variants:
+        home = paths.MORE
+    return [Run(name, *each, home) for each in product(project.run.datasets, how.recipes, how.seeds)]
+
+
+def reproduce(targets: Sequence[str], num_jobs: int | None, backend: str, offline: bool) -> int:
+    """Brings stages up to date, and then MLflow, if it is a server that may have been away meanwhile.
+
+    Args:
+        targets: See `latentlab.pipeline.runner.reproduce`, as for the next two.
+        num_jobs: See there.
+        backend: See there.
+        offline: Whether to log to the store in mlruns/ whatever MLFLOW_TRACKING_URI says.
+
+    Returns:
+        The exit code of the stages.
+
+    Raises:
+        UserError: Something that was given cannot be used.
+    """
+    from latentlab.pipeline import runner
+
+    if offline:
+        os.environ.pop("MLFLOW_TRACKING_URI", None)
+    uri = os.environ.get("MLFLOW_TRACKING_URI")
+    if uri:
+        from latentlab.tracking.store import check_server
+
+        check_server(uri)
+    code = runner.reproduce(targets, num_jobs, backend)
+    if uri and code < 128:
+        from latentlab.tracking.store import TrackingError
+
+        try:
+            sync([], quiet=True)
+        except TrackingError as error:
+            print(f"{error}\nMLflow lacks what was made since: latentlab sync sends it later", file=sys.stderr)
+    return code
+
+
+def sync(variants: Sequence[str], *, quiet: bool = False) -> None:
+    """Makes sure that MLflow holds one complete run for each run that is trained, and prints what was done.
+
+    Args:
+        variants: Whose runs; all that are selected if empty.
+        quiet: Whether nothing is said of runs that are complete, or not trained.
+
+    Raises:
+        UserError: There is no such variant, or the store cannot be used.
+    """
+    from latentlab.tracking import describe, runs, store
+
+    project = load()
+    asked = chosen(project, variants)
+    experiment_id = store.open_store(paths.project_root(), needed=True)
+    for run in asked:
+        if run.checkpoint.exists() and run.curve.exists():
+            done = runs.complete_run(experiment_id, describe.outputs(project, run))
+            if not (quiet and done == "up to date"):
+                print(f"{run}: {done}")
+        elif not quiet:
+            print(f"{run}: not trained yet: dvc repro {run.stage('train')}", file=sys.stderr)

@@ -1,0 +1,180 @@
+"""The ledger for people, one table and a short section for each claim; and for machines."""
+
+import math
+import statistics
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from latentlab.comparison.claims.claim import show
+from latentlab.comparison.claims.verdict import CONFIDENCE, Check, Entry, Judgement, Verdict
+
+WORDS: dict[Verdict, str] = {"holds": "holds", "does_not_hold": "does not hold", "undecided": "not decided"}
+MARKS: dict[Verdict, str] = {"holds": "✓", "does_not_hold": "✗", "undecided": "?"}
+
+# a section shows so many of the numbers that a claim rests on; claims.json has all
+MOST_NUMBERS = 16
+
+# of all numbers in claims.json
+SIGNIFICANT_DIGITS = 6
+
+
+def as_json(entries: Sequence[Entry]) -> list[dict[str, Any]]:
+    """The ledger in plain values, floats rounded."""
+    return [
+        {
+            "id": entry.claim.name,
+            "source": entry.claim.source,
+            "statement": entry.claim.statement,
+            "test": [str(requirement) for requirement in entry.claim.holds],
+            "why": entry.claim.reasons,
+            "variants": list(entry.claim.variants),
+            "changes_with_recipe": entry.changes_with_recipe,
+            "verdicts": {recipe: _judgement(judgement) for recipe, judgement in entry.judgements.items()},
+        }
+        for entry in entries
+    ]
+
+
+def write_page(entries: Sequence[Entry], sources: Mapping[str, str]) -> str:
+    """The ledger in Markdown.
+
+    Args:
+        entries: Of `ledger`.
+        sources: Name of each source by its letter.
+    """
+    recipes = list(entries[0].judgements)
+    lines = [
+        "# The claims of the five sources\n",
+        "What the sources conclude, in our words, and whether the numbers of this project bear it out. A quantity is "
+        "computed for each seed; a claim holds if the means of all quantities are on the asked side of their limits, and "
+        f"does not if one is on the other side. With several seeds, the mean's bounds at {CONFIDENCE:.0%} confidence (one "
+        "side, Student's t; in brackets) must be on that side too, or the claim is not decided; one seed has no spread, "
+        "and its value alone decides. All numbers: `claims.json`.\n",
+        *_findings(entries),
+        "## Verdicts\n",
+        *_counts(entries, sources, recipes),
+        _head("claim", "source", "statement", *recipes, f"seeds ({' / '.join(recipes)})", "key numbers"),
+    ]
+    lines += [_row(entry) for entry in entries]
+    for entry in entries:
+        lines += ["", *_section(entry)]
+    return "\n".join(lines) + "\n"
+
+
+def _findings(entries: Sequence[Entry]) -> list[str]:
+    """Claims whose verdict changes with the recipe, which is to say with the training alone."""
+    changing = [entry for entry in entries if entry.changes_with_recipe]
+    judged = [recipe for recipe in entries[0].judgements if any(entry.judgements[recipe].checks for entry in entries)]
+    if not changing and len(judged) < 2:
+        return []
+    lines = ["## Findings\n"]
+    if not changing:
+        return [*lines, "No claim holds under one recipe and fails under another.\n"]
+    lines.append("Same variants, other training, other verdict:\n")
+    for entry in changing:
+        parts = [
+            f"{WORDS[judgement.verdict]} under `{recipe}` ({judgement.decisive[0]})"
+            for recipe, judgement in entry.judgements.items()
+            if judgement.verdict != "undecided"
+        ]
+        lines.append(f"- **{_link(entry)}**: {entry.claim.statement} It {', and it '.join(parts)}.")
+    return [*lines, ""]
+
+
+def _counts(entries: Sequence[Entry], sources: Mapping[str, str], recipes: Sequence[str]) -> list[str]:
+    lines = [_head("source", "claims", *(f"{recipe}: holds / does not / not decided" for recipe in recipes))]
+    for letter, name in sources.items():
+        own = [entry for entry in entries if entry.claim.source == letter]
+        if not own:  # the study's variants are ours, and claim nothing
+            continue
+        counts = [Counter(entry.judgements[recipe].verdict for entry in own) for recipe in recipes]
+        cells = [" / ".join(str(count[verdict]) for verdict in WORDS) for count in counts]
+        lines.append(_cells(f"{letter}: {name}", str(len(own)), *cells))
+    return [*lines, ""]
+
+
+def _row(entry: Entry) -> str:
+    judgements = entry.judgements
+    seeds = " / ".join(str(judgement.num_seeds) for judgement in judgements.values())
+    numbers = "; ".join(f"{recipe}: {each.decisive[0]}" for recipe, each in judgements.items() if each.decisive)
+    verdicts = [
+        "not run" if entry.claim.holds and not judgement.num_seeds else WORDS[judgement.verdict]
+        for judgement in judgements.values()
+    ]
+    return _cells(_link(entry), entry.claim.source, entry.claim.statement, *verdicts, seeds, numbers)
+
+
+def _section(entry: Entry) -> list[str]:
+    claim = entry.claim
+    lines = [f"## {claim.name}\n", f"**{claim.statement}**\n"]
+    if claim.decided_by:
+        return [*lines, f"Not decided: nothing here measures it. What would decide: {claim.decided_by}"]
+    lines.append(f"Why these limits: {claim.reasons}\n")
+    for recipe, judgement in entry.judgements.items():
+        seeds = f"{judgement.num_seeds} seeds" if judgement.num_seeds > 1 else ""
+        lines.append(
+            f"- `{recipe}`: " + ", ".join(filter(None, [f"**{WORDS[judgement.verdict]}**", seeds, judgement.reason]))
+        )
+    judged = {recipe: judgement.checks for recipe, judgement in entry.judgements.items() if judgement.checks}
+    lines += ["", _head("quantity", "asked", *judged)]
+    for index, requirement in enumerate(claim.holds):
+        values = [f"{checks[index].shown} {MARKS[checks[index].verdict]}" for checks in judged.values()]
+        lines.append(_cells(requirement.quantity.words, requirement.asked, *values))
+    for recipe, judgement in entry.judgements.items():
+        lines += _numbers(recipe, judgement)
+    return lines
+
+
+def _numbers(recipe: str, judgement: Judgement) -> list[str]:
+    """The numbers that a verdict rests on, in one line."""
+    shown = []
+    for name, values in judgement.numbers.items():
+        mean, sd = _mean_and_sd(values)
+        shown.append(f"{name} {show(mean)}" + (f" ± {sd:.2g}" if sd else ""))
+    more = f"; and {len(shown) - MOST_NUMBERS} more" if len(shown) > MOST_NUMBERS else ""
+    return ["", f"Numbers, `{recipe}`: {'; '.join(shown[:MOST_NUMBERS])}{more}."] if shown else []
+
+
+def _link(entry: Entry) -> str:
+    return f"[{entry.claim.name}](#{entry.claim.name.lower()})"
+
+
+def _head(*columns: str) -> str:
+    return f"{_cells(*columns)}\n|{'---|' * len(columns)}"
+
+
+def _cells(*cells: str) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _judgement(judgement: Judgement) -> dict[str, Any]:
+    numbers = {name: _mean_and_sd(values) for name, values in judgement.numbers.items()}
+    return {
+        "verdict": judgement.verdict,
+        "reason": "; ".join([*(str(check) for check in judgement.decisive), *filter(None, [judgement.reason])]),
+        "num_seeds": judgement.num_seeds,
+        "checks": [_check(check) for check in judgement.checks],
+        "numbers": {name: {"mean": _rounded(mean), "sd": _rounded(sd)} for name, (mean, sd) in numbers.items()},
+    }
+
+
+def _check(check: Check) -> dict[str, Any]:
+    return {
+        "quantity": check.requirement.quantity.words,
+        "mean": _rounded(check.mean),
+        "low": _rounded(check.low),
+        "high": _rounded(check.high),
+        "asked": check.requirement.direction,
+        "limit": check.requirement.limit,
+        "verdict": check.verdict,
+    }
+
+
+def _mean_and_sd(values: Sequence[float]) -> tuple[float, float | None]:
+    """Mean and standard deviation (n - 1) of replicates; None for one."""
+    return statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else None
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None or not math.isfinite(value) else float(f"{value:.{SIGNIFICANT_DIGITS}g}")

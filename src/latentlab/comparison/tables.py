@@ -1,0 +1,190 @@
+"""From the results of all runs to tables: the leaderboard, the comparisons of the sources, one table per analysis."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from latentlab.comparison.results import Metrics, Result, Results
+from latentlab.params.project import Params
+from latentlab.params.variants import Published
+
+# of each table, in this order
+LEADERBOARD = [
+    "variant", "recipe", "num_seeds", "source", "latent_dim", "num_parameters", "num_macs", "test_mse", "test_mse_sd",
+    "test_bce", "test_ssim", "svm_rbf_accuracy", "svm_rbf_accuracy_sd", "svm_linear_accuracy", "knn_accuracy",
+    "logistic_accuracy", "published_mse", "mse_ratio", "published_bce", "bce_ratio", "device",
+]  # fmt: skip
+COMPARISON = [
+    "latent_dim", "num_parameters", "num_macs", "test_mse", "test_mse_sd", "test_bce", "test_mae", "test_psnr", "test_ssim",
+    "svm_rbf_accuracy", "svm_linear_accuracy", "mse_to_first",
+]  # fmt: skip
+
+
+def leaderboard(project: Params, results: Results) -> pd.DataFrame:
+    """All variants under all recipes that they have been run with, and the baselines; smallest test MSE first.
+
+    Args:
+        project: The parameters.
+        results: Of the workspace.
+
+    Returns:
+        One line per variant and recipe. Numbers are means over `num_seeds` replicates; `_sd` is their standard deviation
+        (n - 1), empty for one. `latent_dim` numbers in the code; `num_parameters` and `num_macs` (per image) of encoder and
+        decoder together; errors on the test images, defined in `latentlab.evaluation.reconstruction`; `published_mse` and
+        `published_bce` of the source, `mse_ratio` and `bce_ratio` ours over the source's (1 or less: as good or better);
+        `device`, which trained it. Empty where there is none.
+    """
+    lines = []
+    for recipe in results.recipes:
+        for name, variant in project.variants.items():
+            replicates = results.of(name, recipe)
+            if not replicates:
+                continue
+            line = _means(replicates) | {"variant": name, "recipe": recipe, "source": variant.source}
+            published = project.published.get(name)
+            for error in ("mse", "bce"):
+                figure = getattr(published, f"test_{error}", None)
+                if figure is not None:
+                    line |= {f"published_{error}": figure, f"{error}_ratio": line[f"test_{error}"] / figure}
+            lines.append(line)
+    for name, metrics in results.baselines.items():
+        lines.append(_flat(metrics) | {"variant": name, "source": "baseline"})
+    table = pd.DataFrame(lines).reindex(columns=LEADERBOARD)
+    return table.sort_values(["test_mse", "variant", "recipe"], kind="stable").reset_index(drop=True)
+
+
+def comparison(project: Params, results: Results, key: str) -> pd.DataFrame:
+    """The variants of one comparison: what differs between them, and what that does.
+
+    Returns:
+        One line per recipe and variant, in the comparison's order: the keys in which the variants differ, the columns of
+        the leaderboard and more errors, `mse_to_first`, test MSE over that of the first variant under the same recipe, and
+        the figures that the source publishes for any of them.
+    """
+    names = project.comparisons[key].variants
+    variants = [project.variants[name].model_dump() for name in names]
+    keys = list(dict.fromkeys(key for each in variants for key in each if key not in ("training", "source")))
+    varied = [
+        key for key in keys if key != "latent_dim" and any(each.get(key) != variants[0].get(key) for each in variants)
+    ]
+    lines = []
+    for recipe in results.recipes:
+        first: float | None = None
+        for name, variant in zip(names, variants, strict=True):
+            replicates = results.of(name, recipe)
+            if not replicates:
+                continue
+            line: dict[str, Any] = {"variant": name, "recipe": recipe, **{key: variant.get(key) for key in varied}}
+            line |= _means(replicates)
+            first = first or line["test_mse"]
+            line["mse_to_first"] = line["test_mse"] / first
+            figures = project.published[name].model_dump() if name in project.published else {}
+            lines.append(line | {f"published_{key}": figure for key, figure in figures.items()})
+    published = [f"published_{key}" for key in Published.model_fields]
+    table = pd.DataFrame(lines).reindex(columns=["variant", "recipe", *varied, *COMPARISON, *published])
+    return table.drop(columns=[column for column in published if table[column].isna().all()])
+
+
+def analysis(results: Results, section: str) -> pd.DataFrame:
+    """One analysis of all runs and baselines, long: one line per variant, recipe and number.
+
+    Args:
+        results: Of the workspace.
+        section: A key of metrics.json or probes.json whose value is a dictionary, nested or not.
+
+    Returns:
+        `variant`, `recipe` (empty for a baseline), `name` of the number (the keys that lead to it, joined by "/"), `mean`
+        over `num_seeds` replicates, and `sd`, their standard deviation (n - 1).
+    """
+    lines = []
+    for recipe, name, replicates in _groups(results):
+        found: dict[str, list[float]] = {}
+        for metrics in replicates:
+            for key, value in numbers(metrics.get(section, {})):
+                found.setdefault(key, []).append(value)
+        for key, values in found.items():
+            column = pd.Series(values)
+            lines.append((name, recipe, key, len(values), column.mean(), column.std(ddof=1)))
+    return pd.DataFrame(lines, columns=["variant", "recipe", "name", "num_seeds", "mean", "sd"])
+
+
+def numbers(nested: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, float]]:
+    """Numbers of a nested dictionary by the path that leads to them; lists are left out."""
+    for key, value in nested.items():
+        if isinstance(value, dict):
+            yield from numbers(value, f"{prefix}{key}/")
+        elif isinstance(value, (int, float)):
+            yield f"{prefix}{key}", float(value)
+
+
+def summary(table: pd.DataFrame) -> dict[str, dict[str, Any]]:
+    """The leaderboard in a few numbers, by recipe: variants, those with a published figure, and how many of those are met.
+
+    A variant meets its published figures when none of its ratios is above 1.
+    """
+    made = {}
+    for recipe, lines in table[table["source"] != "baseline"].groupby("recipe"):
+        judged = lines.dropna(subset=["mse_ratio", "bce_ratio"], how="all")
+        met = (judged[["mse_ratio", "bce_ratio"]].fillna(0) <= 1).all(axis=1)
+        made[str(recipe)] = {
+            "num_variants": len(lines),
+            "num_variants_with_published_figure": len(judged),
+            "num_variants_at_or_better_than_published": int(met.sum()),
+            **{f"worst_{key}": float(judged[key].max()) for key in ("mse_ratio", "bce_ratio") if judged[key].notna().any()},
+            "smallest_test_mse": float(lines["test_mse"].min()),
+            "largest_svm_rbf_accuracy": float(lines["svm_rbf_accuracy"].max()),
+        }
+    return made
+
+
+def _groups(results: Results) -> Iterator[tuple[str, str, list[Metrics]]]:
+    """Recipe, variant and metrics of its replicates; then the baselines."""
+    for recipe in results.recipes:
+        names = dict.fromkeys(result.run.variant for result in results.runs if result.run.recipe == recipe)
+        for name in names:
+            yield recipe, name, [result.metrics for result in results.of(name, recipe)]
+    for name, metrics in results.baselines.items():
+        yield "", name, [metrics]
+
+
+def _means(replicates: Sequence[Result]) -> dict[str, Any]:
+    """Plain metrics of a variant: means over its replicates, with `_sd`; what is no number is the first one's."""
+    table = pd.DataFrame([_flat(replicate.metrics) for replicate in replicates])
+    means = {
+        key: column.mean() if pd.api.types.is_numeric_dtype(column) else column.iloc[0] for key, column in table.items()
+    }
+    for key in ("latent_dim", "num_parameters", "num_macs"):
+        means[key] = table[key].iloc[0]
+    spreads = {f"{key}_sd": table[key].std(ddof=1) for key in ("test_mse", "svm_rbf_accuracy") if key in table}
+    return {str(key): value for key, value in means.items()} | spreads | {"num_seeds": len(replicates)}
+
+
+def markdown(table: pd.DataFrame) -> str:
+    """A table in Markdown; four significant digits, and nothing where there is no value."""
+    head = f"| {' | '.join(table.columns)} |\n|{'---|' * len(table.columns)}\n"
+    return head + "".join(f"| {' | '.join(_cell(value) for value in line)} |\n" for line in table.itertuples(index=False))
+
+
+def _flat(metrics: dict[str, Any]) -> dict[str, Any]:
+    flat = {key: value for key, value in metrics.items() if not isinstance(value, (dict, list))}
+    for cost in ("num_parameters", "num_macs"):
+        flat[cost] = metrics[cost]["total"] if cost in metrics else None
+    return flat
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, float):
+        if pd.isna(value):
+            return ""
+        return f"{value:,.0f}" if value.is_integer() and abs(value) >= 2 else f"{value:.4g}"
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value:,}"
+    return "" if value is None else str(value)
+
+
+def write_csv(table: pd.DataFrame, path: Path) -> None:
+    """Writes a table."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    table.to_csv(path, index=False, lineterminator="\n")

@@ -1,0 +1,114 @@
+"""How do images become a picture for people? Enlarged, side by side, under their names.
+
+Legend: N images, R rows, C columns.
+"""
+
+from collections.abc import Sequence
+from io import BytesIO
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+Array = np.ndarray
+
+_WIDTH = 1200  # pixels that a picture fills but does not pass, where it can
+_LARGEST = 8  # times
+_TEXT = 18  # height of the letters, pixels
+
+
+def as_bytes(images: Array) -> Array:
+    """Images in [0, 1] as they are stored, uint8; what is beyond is cut off."""
+    stored: Array = (images.clip(0, 1) * 255).round().astype(np.uint8)
+    return stored
+
+
+def grid(images: Array, num_columns: int, empty: float = np.nan) -> Array:
+    """Images (N, H, W) in rows, (R, C, H, W); the places that are left over are filled with one number."""
+    num_rows = -(-len(images) // num_columns)
+    filled = np.full((num_rows * num_columns, *images.shape[1:]), empty, images.dtype)
+    filled[: len(images)] = images
+    return filled.reshape(num_rows, num_columns, *images.shape[1:])
+
+
+def tile(images: Array, frame: int | None = None, scale: int = 1) -> Array:
+    """Images side by side as one, each pixel a square of whole pixels, so that none is lost.
+
+    Args:
+        images: (R, C, H, W).
+        frame: What each image gets around it, a pixel wide; None for no frame.
+        scale: Side of a square.
+    """
+    if frame is not None:
+        images = np.pad(images, [(0, 0), (0, 0), (1, 1), (1, 1)], constant_values=frame)
+    num_rows, num_columns, height, width = images.shape
+    flat = images.transpose(0, 2, 1, 3).reshape(num_rows * height, num_columns * width)
+    return flat.repeat(scale, axis=0).repeat(scale, axis=1)
+
+
+def framed(images: Array) -> bytes:
+    """Images (R, C, H, W), uint8, in grey frames, as a PNG."""
+    return png(Image.fromarray(tile(images, 128, 3)))
+
+
+def sheet(images: Array, titles: Sequence[str] = ()) -> Image.Image:
+    """Images on white, as large as fits.
+
+    Args:
+        images: (R, C, H, W) in [0, 1], and what is beyond is cut off; NaN is left white.
+        titles: Of the columns; none if empty.
+    """
+    step = images.shape[3] + 2  # with the frame
+    # the letters of a title need two pixels for each of the image
+    scale = max(2 if titles else 1, min(_LARGEST, _WIDTH // (step * images.shape[1])))
+    tiled = tile(as_bytes(np.nan_to_num(images, nan=1)), 255, scale)
+    head = 2 * _TEXT if titles else 0
+    page = Image.new("L", (tiled.shape[1], tiled.shape[0] + head), 255)
+    page.paste(Image.fromarray(tiled), (0, head))
+    draw, font = ImageDraw.Draw(page), ImageFont.load_default(_TEXT)
+    for column, title in enumerate(titles):
+        draw.text(((column + 0.5) * step * scale, head / 2), title, fill=0, font=font, anchor="mm")
+    return page
+
+
+def plain(images: Array) -> Image.Image:
+    """Images (N, H, W) in [0, 1] under each other, pixel by pixel, without anything else."""
+    return Image.fromarray(tile(as_bytes(images)[:, None]))
+
+
+def png(picture: Image.Image) -> bytes:
+    """The picture as a PNG, the same bytes each time."""
+    buffer = BytesIO()
+    picture.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def scatter(points: Array, digits: Array, marked: Sequence[tuple[str, Array]], title: str) -> bytes:
+    """Points in the plane in the colours of their digits, as a PNG.
+
+    Args:
+        points: (N, 2).
+        digits: (N,).
+        marked: Names and places (2,) of further points, which get a star.
+        title: Of the picture.
+    """
+    from matplotlib import colormaps, style
+    from matplotlib.figure import Figure
+
+    # the same picture whatever style the program has set for its other figures
+    with style.context("default"):
+        figure = Figure(figsize=(8, 7), dpi=120, layout="constrained")
+        panel = figure.subplots()
+        for digit in range(10):
+            chosen = points[digits == digit]
+            panel.scatter(chosen[:, 0], chosen[:, 1], s=12, color=colormaps["tab10"](digit), label=str(digit), linewidths=0)
+        for name, point in marked:
+            panel.scatter(point[0], point[1], s=320, marker="*", color="black", edgecolors="white", zorder=3)
+            panel.annotate(name, (point[0], point[1]), xytext=(10, 6), textcoords="offset points", fontsize=11, zorder=4)
+        panel.set_title(title)
+        panel.set_aspect("equal", adjustable="datalim")
+        figure.legend(
+            *panel.get_legend_handles_labels(), loc="outside right center", title="digit", markerscale=2, frameon=False
+        )
+        buffer = BytesIO()
+        figure.savefig(buffer, format="png", metadata={"Software": None})
+    return buffer.getvalue()

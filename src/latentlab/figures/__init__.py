@@ -1,1 +1,0 @@
-"""Results in, matplotlib figures out. A row has one colour and one marker, the same in every figure."""

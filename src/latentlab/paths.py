@@ -1,0 +1,204 @@
+"""Where files lie, relative to the project's folder: the only place besides the dvc.yaml files that knows a path."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+PARAMS = Path("params.yaml")
+ANALYSES_PARAMS = Path("analyses/params.yaml")
+STUDY_PARAMS = Path("study/params.yaml")
+FOUND = Path("study/found.yaml")
+DATA = Path("data")
+PLANS = Path("plans")
+ANALYSES_PLANS = Path("analyses/plans")
+ANALYSES_RESULTS = Path("analyses/results")
+# states of trainings that go on; DVC's folder for what need not be kept
+EPOCHS = Path(".dvc/tmp/epochs")
+EXPORTS = Path("exports")
+STUDY = Path("study/search")
+STUDY_PLAN = Path("study/plan.json")
+STUDY_LOCK = Path("study/.lock")
+STUDY_REGISTERED = Path("study/registered.json")
+REPORTS = Path("reports")
+LEADERBOARD = REPORTS / "leaderboard.csv"
+LEADERBOARD_PAGE = REPORTS / "leaderboard.md"
+COMPARISONS = REPORTS / "comparisons"
+CURVES = REPORTS / "curves.csv"
+CONFUSION = REPORTS / "confusion.csv"
+SUMMARY = REPORTS / "summary.json"
+FIGURES = REPORTS / "figures"
+REPORT = REPORTS / "report.md"
+REPORT_PAGE = REPORTS / "report.html"
+ANALYSES_REPORTS = Path("analyses/reports")
+ANALYSES_LEADERBOARD = ANALYSES_REPORTS / "leaderboard.csv"
+ANALYSES_TABLES = ANALYSES_REPORTS / "tables"
+ANALYSES_FIGURES = ANALYSES_REPORTS / "figures"
+ANALYSES_REPORT = ANALYSES_REPORTS / "report.md"
+ANALYSES_REPORT_PAGE = ANALYSES_REPORTS / "report.html"
+CLAIMS = ANALYSES_REPORTS / "claims.json"
+CLAIMS_PAGE = ANALYSES_REPORTS / "claims.md"
+
+# Whose runs they are: those of params.yaml's selection, those that only the analyses need, those that the study has found.
+# Each has a home of its own, since DVC lets no two stages write one file, and makes a stage that reads a folder depend on
+# every stage that writes into it.
+MAIN, MORE, FOUND_RUNS = ".", "analyses/more", "study"
+HOMES = {MAIN: "", MORE: "analyses/dvc.yaml:", FOUND_RUNS: "study/dvc.yaml:"}
+
+
+def data(dataset: str) -> Path:
+    """The folder of a data set's files."""
+    return DATA / dataset
+
+
+@dataclass(frozen=True, order=True)
+class Run:
+    """A variant trained on a data set with a recipe and a seed: one training, one MLflow run, one folder of results."""
+
+    variant: str
+    dataset: str
+    recipe: str
+    seed: int
+    home: str = MAIN
+
+    @classmethod
+    def of(cls, variant: str, dataset: str, recipe: str, seed: str, home: str = MAIN) -> "Run":
+        """The run that a stage is given as arguments."""
+        return cls(variant, dataset, recipe, int(seed), home)
+
+    def __str__(self) -> str:
+        """The run's name, which DVC puts behind that of a stage: `cae_baseline-mnist-fast-0`."""
+        return f"{self.variant}-{self.dataset}-{self.recipe}-{self.seed}"
+
+    def stage(self, name: str) -> str:
+        """The name of one of the run's stages, as `dvc repro` takes it: `train@cae_baseline-mnist-fast-0`."""
+        return f"{HOMES[self.home]}{name}@{self}"
+
+    def plan(self, stage: str) -> Path:
+        """What `train`, `evaluate` or `probe` is to do; the same for all seeds."""
+        return PLANS / self._variant / f"{stage}.json"
+
+    def analysis_plan(self, analysis: str) -> Path:
+        """What an analysis is to measure; the same for all seeds."""
+        return ANALYSES_PLANS / self._variant / f"{analysis}.json"
+
+    @property
+    def checkpoint(self) -> Path:
+        """Weights."""
+        return Path(self.home) / "models" / self._variant / f"seed_{self.seed}" / "model.safetensors"
+
+    @property
+    def epochs(self) -> Path:
+        """State of the training after its last epoch, until it ends."""
+        return EPOCHS / self.home / f"{self}.pt"
+
+    @property
+    def folder(self) -> Path:
+        """All results but those of the analyses."""
+        return Path(self.home) / "results" / self._variant / f"seed_{self.seed}"
+
+    @property
+    def curve(self) -> Path:
+        """Losses, epoch by epoch, beside the weights."""
+        return self.checkpoint.with_name("curve.csv")
+
+    @property
+    def shown_curve(self) -> Path:
+        """The same among the results, for git, which does not have the models."""
+        return self.folder / "curve.csv"
+
+    @property
+    def metrics(self) -> Path:
+        """What the evaluation measured."""
+        return self.folder / "metrics.json"
+
+    @property
+    def reconstructions(self) -> Path:
+        """A test image of each class and what the model makes of it: `arrays.npz` and a picture."""
+        return self.folder / "reconstructions"
+
+    @property
+    def probes(self) -> Path:
+        """What the probes found in the codes."""
+        return self.folder / "probes.json"
+
+    @property
+    def confusion(self) -> Path:
+        """Confusion counts of the RBF probe."""
+        return self.folder / "confusion.csv"
+
+    def analysis(self, name: str) -> Path:
+        """The numbers of an analysis."""
+        return self._analyses / f"{name}.json"
+
+    def arrays(self, name: str) -> Path:
+        """The arrays and pictures of an analysis: `arrays.npz` and PNG files."""
+        return self._analyses / name
+
+    @property
+    def _analyses(self) -> Path:
+        return ANALYSES_RESULTS / self._variant / f"seed_{self.seed}" if self.home == MAIN else self.folder
+
+    @property
+    def _variant(self) -> Path:
+        return Path(self.dataset, self.recipe, self.variant)
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """What is compared with the variants of a data set and needs no training: PCA, raw pixels, a classical denoiser."""
+
+    name: str
+    dataset: str
+
+    @property
+    def plan(self) -> Path:
+        """What is to be measured."""
+        return PLANS / self.dataset / "baselines" / f"{self.name}.json"
+
+    def analysis_plan(self, analysis: str) -> Path:
+        """What an analysis is to measure."""
+        return ANALYSES_PLANS / self.dataset / "baselines" / self.name / f"{analysis}.json"
+
+    @property
+    def folder(self) -> Path:
+        """All results but those of the analyses."""
+        return Path("results", self.dataset, "baselines", self.name)
+
+    @property
+    def metrics(self) -> Path:
+        """What the evaluation measured."""
+        return self.folder / "metrics.json"
+
+    @property
+    def probes(self) -> Path:
+        """What the probes found in the codes."""
+        return self.folder / "probes.json"
+
+    @property
+    def confusion(self) -> Path:
+        """Confusion counts of the RBF probe."""
+        return self.folder / "confusion.csv"
+
+    def analysis(self, name: str) -> Path:
+        """The numbers of an analysis."""
+        return ANALYSES_RESULTS / self.dataset / "baselines" / self.name / f"{name}.json"
+
+
+def codecs(dataset: str) -> Path:
+    """Bytes and quality of image formats on the test images."""
+    return ANALYSES_RESULTS / dataset / "baselines" / "codecs.csv"
+
+
+def runs_with(file: str, dataset: str, home: str = MAIN) -> Iterator[Run]:
+    """Every run of a data set that has left that file, also those that params.yaml does not select now."""
+    results = Path(home) / "results"
+    for path in sorted(results.glob(f"{dataset}/*/*/seed_*/{file}")):
+        _, recipe, variant, seed = path.relative_to(results).parts[:4]
+        if seed.removeprefix("seed_").isdigit():
+            yield Run(variant, dataset, recipe, int(seed.removeprefix("seed_")), home)
+
+
+def project_root() -> Path:
+    """The project's folder, also where DVC runs an experiment in a temporary copy: the MLflow store is here."""
+    return Path(os.environ.get("DVC_ROOT", "."))

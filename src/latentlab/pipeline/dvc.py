@@ -1,0 +1,195 @@
+"""DVC's files: who else uses them, what is whole in its cache, params.yaml read once, dvc.lock written atomically."""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import psutil
+from dvc.dependency import param
+from dvc.fs import LocalFileSystem
+from dvc.repo import Repo
+from dvc.stage import PipelineStage
+from dvc.stage.cache import RunCacheNotFoundError, _can_hash, _get_stage_hash
+from dvc.stage.serialize import to_lockfile
+from dvc.utils.serialize import load_path, modify_yaml
+from dvc_data.hashfile.tree import Tree
+
+from latentlab.errors import MachineError, no_space
+from latentlab.files import replacing, settle
+
+Stage = Any  # DVC's own has no types
+
+
+def other_process(repo: Repo) -> str:
+    """Another process that works with this project's DVC, as "PID 12: dvc repro"; empty if none can be found.
+
+    It holds the project's lock, or runs a stage and keeps its files for itself, while nobody has that lock.
+    """
+    for number in (*_users(repo), *_holder(repo)):
+        with suppress(psutil.Error):
+            words = psutil.Process(number).cmdline()
+            # after a restart of the machine, and in each new container, old numbers are those of other processes
+            if number != os.getpid() and {"dvc", "latentlab"} & {Path(word).name for word in words}:
+                return f"PID {number}: {' '.join(words)}"
+    return ""
+
+
+def _users(repo: Repo) -> Iterator[int]:
+    """The processes on DVC's list of who uses which files; none where it is not a whole one."""
+    with suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
+        users = json.loads((Path(repo.tmp_dir) / "rwlock").read_text(encoding="utf-8"))
+        readers = [reader for readers in users.get("read", {}).values() for reader in readers]
+        for entry in [*users.get("write", {}).values(), *readers]:
+            yield int(entry["pid"])
+
+
+def _holder(repo: Repo) -> Iterator[int]:
+    """The last process that had the project's lock."""
+    with suppress(OSError, ValueError):
+        yield int((Path(repo.tmp_dir) / "lock").read_text(encoding="utf-8"))
+
+
+def forget_users(repo: Repo) -> None:
+    """Removes DVC's list of who uses which files, with the project locked and no other process at work.
+
+    DVC writes it in place, several times for each stage, and asks for none but the number of a process. So a kill can leave
+    half a list, with which DVC does nothing any more, or the number of a process that is another one's by now.
+    """
+    (Path(repo.tmp_dir) / "rwlock").unlink(missing_ok=True)
+
+
+@contextmanager
+def parameters_read_once() -> Iterator[None]:
+    """DVC reads params.yaml anew for each stage, which is most of the time that a call takes in which nothing changed."""
+    known: dict[tuple[str, int, int], Any] = {}
+
+    def load(path: str, fs: Any) -> Any:
+        if not isinstance(fs, LocalFileSystem):
+            return load_path(path, fs)
+        about = Path(path).stat()
+        key = path, about.st_mtime_ns, about.st_size
+        if key not in known:
+            known[key] = load_path(path, fs)
+        return deepcopy(known[key])  # or dvc.lock would have aliases where stages share values
+
+    param.load_path = load
+    try:
+        yield
+    finally:
+        param.load_path = load_path
+
+
+def restore(stage: Stage) -> bool:
+    """Takes the outputs of a stage from DVC's cache; whether they are there now.
+
+    DVC takes an entry that power loss has cut for a run without some of its outputs. So what cannot be used is removed.
+    """
+    with suppress(RunCacheNotFoundError, KeyError):
+        stage.repo.stage_cache.restore(stage)
+        if all(out.exists for out in stage.outs):
+            return True
+    stage.save_deps()
+    if _can_hash(stage):
+        shutil.rmtree(_run_cache(stage), ignore_errors=True)
+    return False
+
+
+def _run_cache(stage: Stage) -> Path:
+    """Where DVC keeps what a stage made of its present dependencies."""
+    return Path(stage.repo.stage_cache._get_cache_dir(_get_stage_hash(stage)))
+
+
+def save(stage: Stage) -> list[str]:
+    """Does what DVC does after a stage has run, and makes sure that power loss takes nothing of it.
+
+    DVC notices a damaged object of its cache when it is to be used, and runs the stage again; but it would leave the object
+    there. Where it cannot put something into its cache, it prints so and goes on.
+
+    Returns:
+        The objects of DVC's cache that were damaged, and are made anew.
+
+    Raises:
+        MachineError: DVC's cache does not have all outputs.
+    """
+    # DVC's own condition, in Stage.run
+    stage.save(run_cache=all(out.use_cache or out.is_metric or out.is_plot for out in stage.outs))
+    objects = list(_objects(stage))
+    damaged = [path for _, path in objects if path.is_file() and _md5(path) != path.parent.name + path.stem]
+    for path in damaged:
+        path.unlink()
+    stage.commit()
+    missing = [path for out, path in objects if out.use_cache and not path.exists()]
+    if missing:
+        cache = Path(stage.repo.cache.local.path)
+        largest = max(out.meta.size or 0 for out in stage.outs)
+        if shutil.disk_usage(cache).free < largest + 2**20:
+            raise MachineError(no_space(cache))
+        raise MachineError(f"DVC could not put {len(missing)} files into its cache, {cache}: see above")
+    entries = [_run_cache(stage)] if _can_hash(stage) else []
+    settle(*(Path(out.fs_path) for out in stage.outs), *(path for _, path in objects), *entries)
+    return [path.parent.name + path.name for path in damaged]
+
+
+def _objects(stage: Stage) -> Iterator[tuple[Any, Path]]:
+    """Outputs of a stage with the paths of their objects in DVC's cache.
+
+    They need not be there: those of outputs that git keeps are there only for DVC's run cache.
+    """
+    for out in stage.outs:
+        if out.obj is not None:
+            within = [entry.value for _, _, entry in out.obj] if isinstance(out.obj, Tree) else []
+            for name in (out.obj.hash_info.value, *within):
+                yield out, Path(out.cache.oid_to_path(name))
+
+
+def _md5(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "md5").hexdigest()
+
+
+class Locks:
+    """The dvc.lock of each pipeline; however a write ends, power loss included, the file is whole.
+
+    Args:
+        planned: All stages, as `dvc repro` takes them, one after the other.
+        scratch: A folder on the same disk, for files that become those.
+    """
+
+    def __init__(self, planned: Sequence[Stage], scratch: Path) -> None:
+        self._place = {stage: place for place, stage in enumerate(planned)}
+        self._scratch = scratch
+        self._names: dict[Path, list[tuple[int, str]]] = {}
+
+    def write(self, stages: Sequence[Stage]) -> None:
+        """Writes stages that are done; new ones come where `dvc repro` would have put them."""
+        by_file: dict[Path, list[Stage]] = {}
+        for stage in stages:
+            if isinstance(stage, PipelineStage):
+                by_file.setdefault(Path(stage.dvcfile._lockfile.path), []).append(stage)
+            else:  # a .dvc file
+                stage.dump(update_pipeline=False)
+        for path, done in by_file.items():
+            with replacing(path, self._scratch) as copy:
+                if path.exists():
+                    shutil.copyfile(path, copy)
+                self._rewrite(path, copy, done)
+
+    def _rewrite(self, path: Path, copy: Path, stages: Sequence[Stage]) -> None:
+        with modify_yaml(copy) as lock:
+            lock.setdefault("schema", "2.0")
+            entries = lock.setdefault("stages", {})
+            # those that were there before stay where they are
+            names = self._names.setdefault(path, [(-1, name) for name in entries])
+            for stage in stages:
+                entries.update(to_lockfile(stage))
+                if stage.name not in [name for _, name in names]:
+                    names.append((self._place[stage], stage.name))
+            names.sort(key=lambda entry: entry[0])
+            ordered = {name: entries.pop(name) for _, name in names}
+            entries.update(ordered)

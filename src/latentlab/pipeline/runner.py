@@ -1,0 +1,330 @@
+"""One call of `latentlab repro`: what is stale runs, stage by stage, as soon as what it depends on is there.
+
+DVC says what is stale, restores what is in its cache, and keeps the outputs, all in this process and one stage after the
+other; only the commands of the stages run elsewhere, in workers.
+"""
+
+import json
+import logging
+import os
+import signal
+import sys
+import time
+from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
+from contextlib import contextmanager, suppress
+from graphlib import TopologicalSorter
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Generic, TypeVar
+
+import joblib
+from dvc.dvcfile import PROJECT_FILE
+from dvc.exceptions import DvcException
+from dvc.lock import LockError
+from dvc.logger import set_loggers_level
+from dvc.repo import Repo, lock_repo
+from dvc.repo.reproduce import collect_stages, get_active_graph, plan_repro
+from dvc.scm import SCMError
+from dvc.stage.run import _make_cmd, get_executable, prepare_kwargs
+
+from latentlab import paths
+from latentlab.errors import MachineError, UserError, explain
+from latentlab.pipeline import workers
+from latentlab.pipeline.dvc import Locks, Stage, forget_users, other_process, parameters_read_once, restore, save
+
+SECONDS = "latentlab-seconds.json"
+# DVC reads and writes the whole dvc.lock, seconds for a hundred stages: so not after each of them
+RECORD_EVERY_SECONDS = 20.0
+USER, CRASH, INTERRUPTED = 2, 1, 128
+
+Node = TypeVar("Node", bound=Hashable)
+
+
+def reproduce(targets: Sequence[str], num_jobs: int | None, backend: str) -> int:
+    """Brings the targets and all that they depend on up to date.
+
+    Args:
+        targets: Stages, groups of stages or dvc.yaml files, as for `dvc repro`; all of dvc.yaml if none is given.
+        num_jobs: Stages that run at the same time; as many as this process may use cores if None.
+        backend: As for `workers.started`.
+
+    Returns:
+        The exit code: 0; 2 if a stage failed by what a user can mend, 1 if by anything else; 128 + n after signal n.
+
+    Raises:
+        UserError: A target, the project or the backend cannot be used, or another DVC process is at work.
+    """
+    num_jobs = num_jobs or joblib.cpu_count()
+    try:
+        with (
+            set_loggers_level(logging.ERROR), parameters_read_once(), Repo() as repo, lock_repo(repo),
+            repo.scm_context(quiet=True), TemporaryDirectory(dir=repo.tmp_dir) as scratch,
+            workers.started(backend, num_jobs) as submit,
+        ):  # fmt: skip
+            if other := other_process(repo):
+                raise UserError(f"another DVC process is at work here: {other}")
+            forget_users(repo)
+            return Reproduction(repo, targets, num_jobs, submit, Path(scratch)).run()
+    except LockError as error:
+        other = other_process(repo)
+        raise UserError(f"another DVC process is at work here: {other}" if other else _in_one_line(error)) from error
+    except DvcException as error:
+        hint = (
+            ": run `git init` here, or `dvc config core.no_scm true` to do without" if isinstance(error, SCMError) else ""
+        )
+        raise UserError(_in_one_line(error) + hint) from error
+    except OSError as error:
+        if (fault := explain(error, Path.cwd())) is None:
+            raise
+        raise MachineError(fault) from error
+    except (ArithmeticError, LookupError, RecursionError, TypeError, ValueError):
+        # what DVC's parser raises of a number or date that is none depends on what is wrong: ours says it, and where
+        from latentlab.params.strict import read_yaml
+
+        for path in filter(Path.exists, (paths.PARAMS, paths.FOUND, *Path().glob("*/params.yaml"))):
+            read_yaml(path)
+        raise
+
+
+class Order(Generic[Node]):
+    """The order of stages: one is ready once all that it needs are done, and the longest way to the end goes first.
+
+    Args:
+        needs: For each stage those that come directly before it; a stage comes after those it needs.
+        seconds: How long each stage takes.
+    """
+
+    def __init__(self, needs: Mapping[Node, Collection[Node]], seconds: Mapping[Node, float]) -> None:
+        self._sorter = TopologicalSorter(needs)
+        self._sorter.prepare()
+        self._ready: list[Node] = []
+        # seconds from the start of a stage until nothing more depends on it
+        self._remaining = dict.fromkeys(needs, 0.0)
+        for node in reversed(list(needs)):
+            self._remaining[node] += seconds[node]
+            for before in needs[node]:
+                self._remaining[before] = max(self._remaining[before], self._remaining[node])
+
+    def take(self) -> Node | None:
+        """The ready stage that is the most urgent; None if none is ready."""
+        self._ready += self._sorter.get_ready()
+        if not self._ready:
+            return None
+        chosen = max(self._ready, key=self._remaining.__getitem__)
+        self._ready.remove(chosen)
+        return chosen
+
+    def finish(self, node: Node) -> None:
+        """A stage is done. What needs one that is never finished never gets ready."""
+        self._sorter.done(node)
+
+
+class Reproduction:
+    """One call of `latentlab repro`.
+
+    Args:
+        repo: The project, locked.
+        targets: As for `dvc repro`; all of dvc.yaml if none is given.
+        num_jobs: Stages that run at the same time; they share out the cores as threads.
+        submit: Gives a job to a worker.
+        scratch: A folder for files that nobody needs afterwards, on the disk of the project.
+
+    Raises:
+        DvcException: A target or the project cannot be used.
+    """
+
+    def __init__(self, repo: Repo, targets: Sequence[str], num_jobs: int, submit: workers.Submit, scratch: Path) -> None:
+        self.repo, self.num_jobs, self.submit, self.scratch = repo, num_jobs, submit, scratch
+        graph = get_active_graph(repo.index.graph)
+        self.planned: list[Stage] = plan_repro(graph, _stages_of(repo, targets or [PROJECT_FILE]))
+        planned = set(self.planned)
+        self.needs = {stage: [each for each in graph.successors(stage) if each in planned] for stage in self.planned}
+        self.seconds_file = Path(repo.tmp_dir) / SECONDS
+        self.seconds = _read_seconds(self.seconds_file)
+        guesses = {stage: (stage.meta or {}).get("seconds", 1.0) for stage in self.planned}
+        self.order = Order(
+            self.needs, {stage: self.seconds.get(stage.addressing, guess) for stage, guess in guesses.items()}
+        )
+        num_threads = max(1, joblib.cpu_count() // num_jobs)
+        self.environment = {} if "OMP_NUM_THREADS" in os.environ else dict.fromkeys(workers.THREADS, str(num_threads))
+        self.locks = Locks(self.planned, scratch)
+        self.recorded_at = time.monotonic()
+        self.unrecorded: list[Stage] = []
+        self.finished: set[Stage] = set()
+        self.failures: dict[Stage, int] = {}
+        self.stopped: list[Stage] = []
+        self.running: dict[Future[int], tuple[Stage, Path, float]] = {}
+        self.num_ran = self.num_restored = 0
+
+    def run(self) -> int:
+        """Runs what is stale; the exit code."""
+        started = time.monotonic()
+        with signals_noted() as received:
+            try:
+                while not received:
+                    while len(self.running) < self.num_jobs and not received and (stage := self.order.take()):
+                        self._begin(stage)
+                    if not self.running:
+                        break
+                    self._collect()
+            finally:
+                # a stage that runs is asked to end, and its worker waits until it has
+                (self.scratch / "stop").touch()
+                while self.running:
+                    self._collect(stopping=True)
+                self._record()
+                self.seconds_file.write_text(json.dumps(self.seconds), encoding="utf-8")
+        return self._conclude(time.monotonic() - started, received)
+
+    def _begin(self, stage: Stage) -> None:
+        """What DVC does before it runs a stage; then a worker runs it, if it is to run."""
+        try:
+            if not stage.changed(False, self.needs[stage]):
+                self.finished.add(stage)
+                self.order.finish(stage)
+                return
+            if stage.frozen or not stage.cmd:  # data, imports: DVC's own
+                stage.reproduce(upstream=self.needs[stage])
+            else:
+                stage.remove_outs(ignore_remove=False, force=False)
+                if not restore(stage):
+                    job = self._job(stage)
+                    self.running[self.submit(job)] = stage, job.output, time.monotonic()
+                    return
+            self.num_restored += 1
+            self._finish(stage, "from DVC's cache")
+        except (BrokenExecutor, DvcException, MachineError, OSError) as error:
+            self._fault(stage, error)
+
+    def _job(self, stage: Stage) -> workers.Job:
+        process = prepare_kwargs(stage)
+        return workers.Job(
+            commands=stage.cmd if isinstance(stage.cmd, list) else stage.cmd.splitlines(),
+            shell=_make_cmd(get_executable(), "")[:-1],
+            folder=str(process["cwd"]),
+            environment=process["env"] | self.environment | {"TQDM_DISABLE": "1"},
+            output=self.scratch / f"{self.planned.index(stage)}.out",
+            stop=self.scratch / "stop",
+        )
+
+    def _collect(self, stopping: bool = False) -> None:
+        """Waits a moment, and takes leave of the stages that have ended."""
+        ended, _ = wait(self.running, timeout=0.2, return_when=FIRST_COMPLETED)
+        for future in ended:
+            stage, path, started = self.running.pop(future)
+            output = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+            error = future.exception()
+            code = CRASH if error else future.result()
+            if code == 0:
+                self.num_ran += 1
+                self.seconds[stage.addressing] = round(time.monotonic() - started, 2)
+                try:
+                    self._finish(stage, f"{self.seconds[stage.addressing]:.1f} s")
+                except (DvcException, MachineError, OSError) as wrong:
+                    self._fault(stage, wrong)
+            elif stopping:
+                self.stopped.append(stage)
+            elif error:
+                self._fail(stage, CRASH, f"its worker died, killed or out of memory ({type(error).__name__})")
+            else:
+                self._fail(stage, USER if code == USER else CRASH, workers.reason(code, output))
+            if output and code != USER:  # its one line has been said
+                _say("\n".join(f"    {line}" for line in output.splitlines()))
+
+    def _finish(self, stage: Stage, how: str) -> None:
+        """What DVC does after a stage has run."""
+        if stage.cmd and not stage.frozen:
+            for name in save(stage):
+                _say(f"{stage.addressing}: the object {name} in DVC's cache was damaged: made anew")
+        self.unrecorded.append(stage)
+        self.finished.add(stage)
+        self.order.finish(stage)
+        if time.monotonic() - self.recorded_at > RECORD_EVERY_SECONDS:
+            self._record()
+        _say(f"[{len(self.finished)}/{len(self.planned)}] {stage.addressing}  {how}")
+
+    def _fault(self, stage: Stage, error: Exception) -> None:
+        fault = str(error) if isinstance(error, MachineError) else explain(error, Path.cwd())
+        self._fail(stage, USER if fault else CRASH, fault or _in_one_line(error))
+
+    def _fail(self, stage: Stage, code: int, message: str) -> None:
+        self.failures[stage] = code
+        _say(f"error: {stage.addressing}: {message}")
+
+    def _record(self) -> None:
+        """Writes the stages done since the last time into DVC's files."""
+        self.locks.write(self.unrecorded)
+        self.unrecorded, self.recorded_at = [], time.monotonic()
+
+    def _conclude(self, seconds: float, received: Sequence[int]) -> int:
+        """Says what became of it all; the exit code."""
+        left = [stage.addressing for stage in self.planned if stage not in self.finished | {*self.failures, *self.stopped}]
+        if received:
+            if self.stopped:
+                _say(f"stopped: {', '.join(stage.addressing for stage in self.stopped)}")
+            if left:  # which of them are stale nobody has looked yet
+                _say(f"not begun: {', '.join(left[:10])}" + (f" and {len(left) - 10} more" if len(left) > 10 else ""))
+            _say("interrupted; what has finished is kept, and the next call goes on from there")
+            return INTERRUPTED + received[0]
+        if left:
+            _say(f"not run: {', '.join(left)}")
+        if self.failures:
+            return CRASH if CRASH in self.failures.values() else USER
+        unchanged = len(self.planned) - self.num_ran - self.num_restored
+        if unchanged == len(self.planned):
+            _say("Data and pipelines are up to date.")
+        else:
+            _say(f"{self.num_ran} ran, {self.num_restored} from DVC's cache, {unchanged} were up to date; {seconds:.1f} s")
+        return 0
+
+
+@contextmanager
+def signals_noted() -> Iterator[list[int]]:
+    """The signals to stop that came in the meantime; after the first of them, another one ends this process at once."""
+    received: list[int] = []
+    former: dict[signal.Signals, Any] = {}
+
+    def restore() -> None:
+        for number, handler in former.items():
+            signal.signal(number, handler)
+
+    def note(number: int, _frame: object) -> None:
+        received.append(number)
+        restore()
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        former[number] = signal.signal(number, note)
+    try:
+        yield received
+    finally:
+        restore()
+
+
+def _stages_of(repo: Repo, targets: Sequence[str]) -> list[Stage]:
+    """The stages of the targets; by files, names and groups they are known: DVC would read each file once more."""
+    known: dict[str, list[Stage]] = {}
+    for stage in repo.index.stages:
+        for name in {os.path.relpath(stage.path), stage.addressing, stage.addressing.partition("@")[0]}:
+            known.setdefault(name, []).append(stage)
+    return list(dict.fromkeys(stage for name in targets for stage in known.get(name) or collect_stages(repo, [name])))
+
+
+def _say(text: str) -> None:
+    """Tells people, if they are still there: that a terminal is gone or `head` has read enough must not stop the work."""
+    with suppress(OSError):
+        print(text, file=sys.stderr, flush=True)
+
+
+def _read_seconds(path: Path) -> dict[str, float]:
+    """How long each stage took when it last ran here."""
+    try:
+        return {str(name): float(seconds) for name, seconds in json.loads(path.read_text(encoding="utf-8")).items()}
+    except (OSError, ValueError, AttributeError, TypeError):
+        return {}  # it only makes the order better
+
+
+def _in_one_line(error: BaseException) -> str:
+    """An error and its cause, which is where DVC says what is wrong in a file, in one line."""
+    text = f"{error}\n{error.__cause__ or ''}"
+    return "; ".join(line.strip() for line in text.splitlines() if line.strip())

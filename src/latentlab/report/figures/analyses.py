@@ -1,0 +1,194 @@
+"""What do the analyses show? Curves and bars from their tables.
+
+A table has one line per variant and name of a number, with mean and standard deviation over seeds (none for one seed); all
+are of one recipe, and of the baselines. Error bars are one standard deviation.
+"""
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from latentlab.report.content import Content
+from latentlab.report.figures.panels import BLUE, RED, YELLOW, column, first_keys, legend_below, looks, twin_bars, values_of
+from latentlab.report.figures.style import logarithmic_x
+from latentlab.report.styles import styles
+
+# of figures with panels side by side, in inches; a page shows them at three quarters
+WIDTH = 9.5
+# a number of a VAE's code that carries less is not used
+USED_NATS = 0.01
+# how far above the best code the image formats are still drawn
+HEADROOM_DB = 8
+
+
+def denoising(content: Content) -> Figure:
+    """What comes out against the noise that went in, and the gain: below zero the way through the code does harm."""
+    table = content.table("denoising")
+    figure, (left, right) = _side_by_side(2, 5)
+    sigmas = first_keys(table)
+    noise = np.array(sigmas, float)
+    noisy, _ = values_of(table, str(table["variant"].iloc[0]), [f"{sigma}/psnr_in" for sigma in sigmas])
+    left.plot(noise, noisy, color="black", linestyle="--", label="noisy input")
+    variants = content.chosen(content.measured("denoising"), "denoising", "ae_vs_vae")
+    drawn = looks(content.project, [*content.baselines("denoising", 8, 32), *variants])
+    for panel, name in ((left, "psnr"), (right, "gain_db")):
+        for each, look in drawn.items():
+            means, spreads = values_of(table, each, [f"{sigma}/{name}" for sigma in sigmas])
+            panel.errorbar(noise, means, yerr=spreads, label=each, **look)
+        panel.set_xticks(noise, sigmas)
+        panel.set_xlabel("standard deviation of the noise (black 0, white 1)")
+    left.set(ylabel="PSNR against the clean image (dB)", title="What comes out")
+    right.set_ylabel("gain over the noisy input (dB)")
+    right.axhline(0, color="black", linewidth=1.5, linestyle="--")
+    right.set_title("What it gains: below zero it does harm")
+    legend_below(figure)
+    return figure
+
+
+def interpolation(content: Content) -> Figure:
+    """How even the steps are, and how far the image halfway is from the nearest training image."""
+    table, variants = content.table("interpolation"), content.measured("interpolation")
+    figure, (left, right) = _side_by_side(2, 1.6 + 0.24 * len(variants), sharey=True)
+    kinds = {"equal_digits": BLUE, "different_digits": RED}
+    labels = {kind: kind.replace("_", " ") for kind in kinds}
+    for panel, number, start in ((left, "step_ratio", 1), (right, "midpoint_distance", 0)):
+        columns = [column(table, variants, f"linear/{kind}/{number}") for kind in kinds]
+        twin_bars(panel, variants, columns, list(kinds.values()), list(labels.values()), start)
+    # the same for all variants, whose pairs are the same
+    right.axvline(column(table, variants, "real_distance")[0][0], color="black", linestyle="--", label="real test images")
+    for kind, colour in kinds.items():
+        distance = column(table, variants, f"linear/{kind}/crossfade_distance")[0][0]
+        label = f"cross-fade of the pixels, {labels[kind]}"
+        right.axvline(distance, color=colour, linestyle=":", linewidth=2, label=label)
+    left.set(xlabel="largest step over mean step", title="Evenness (1: all steps are equal)")
+    right.set(xlabel="root mean squared difference per pixel", title="From the midpoint to the nearest training image")
+    legend_below(figure, columns=3)
+    return figure
+
+
+def generation(content: Content) -> Figure:
+    """Precision and recall of samples, and their Frechet distance to real images."""
+    table, variants = content.table("generation"), content.measured("generation")
+    figure, axes = _side_by_side(3, 1.6 + 0.24 * len(variants), sharey=True)
+    kinds, colours = ("standard_normal", "mixture"), (RED, BLUE)
+    labels = ("codes from the standard normal", "codes from a mixture fitted to the codes (not for VAEs)")
+    titles = {"precision": "Precision: do they look real?", "recall": "Recall: is all there?"}
+    for panel, (number, title) in zip(axes, titles.items(), strict=False):
+        twin_bars(panel, variants, [column(table, variants, f"{kind}/{number}") for kind in kinds], colours, labels)
+        panel.set_xlim(0, 1.03)
+        panel.set(xlabel=f"{number} (share of images)", title=title)
+    # points, for a bar has no foot on a logarithmic axis
+    for place, kind, colour in zip((-0.2, 0.2), kinds, colours, strict=True):
+        means, spreads = column(table, variants, f"{kind}/frechet_distance")
+        axes[2].errorbar(means, np.arange(len(variants)) + place, xerr=spreads, color=colour, fmt="o", markersize=4)
+    real = column(table, variants, "real_frechet_distance")[0][0]
+    axes[2].axvline(real, color="black", linestyle="--", label="training images against test images")
+    logarithmic_x(axes[2])
+    axes[2].set(xlabel="Frechet distance (logarithmic)", title="Frechet distance: less is better")
+    legend_below(figure, columns=3)
+    return figure
+
+
+def kl(content: Content) -> Figure | None:
+    """How many nats each number of a VAE's code carries, largest first, and how many of them are used."""
+    measured = {
+        name: result.metrics.get("generation", {}).get("kl_per_dimension") for name, result in content.shown.items()
+    }
+    divergences = {name: values for name, values in measured.items() if values}
+    if not divergences:
+        return None
+    figure = Figure(figsize=(8, 4), layout="constrained")
+    panel = figure.subplots()
+    width, drawn = 0.8 / len(divergences), styles(content.project)
+    for index, (name, values) in enumerate(divergences.items()):
+        places = np.arange(1, len(values) + 1) + (index - (len(divergences) - 1) / 2) * width
+        label = f"{name}: {sum(value > USED_NATS for value in values)} of {len(values)} used"
+        panel.bar(places, sorted(values, reverse=True), width, color=drawn[name].colour, label=label)
+    panel.axhline(USED_NATS, color="black", linewidth=1, linestyle="--", label=f"used: more than {USED_NATS:g} nats")
+    panel.set(xlabel="numbers of the code, largest first", ylabel="KL divergence from the prior (nats)")
+    panel.set_xticks(range(1, max(len(values) for values in divergences.values()) + 1))
+    panel.grid(axis="x", visible=False)
+    panel.set_title("What the numbers of a VAE's code carry")
+    panel.legend()
+    return figure
+
+
+def rate_distortion(content: Content) -> Figure:
+    """Quality against bytes: codes of all bit depths, PCA codes, and image formats at all qualities near those."""
+    table, depths = content.table("compression"), first_keys(content.table("compression"))
+    variants = content.chosen(content.measured("compression"), "latent_dim", "upsampling", "ae_vs_vae")
+    drawn = looks(content.project, [*content.baselines("compression", 8, 32, 64), *variants])
+    figure, axes = _side_by_side(2, 6, sharey=True)
+    best = table.loc[table["name"].str.endswith("/psnr") & table["variant"].isin(list(drawn)), "mean"].max()
+    for panel, layout, bytes_name, title in (
+        (axes[0], "single", "bytes_alone", "Each image stored alone"),
+        (axes[1], "sheet", "bytes_amortised_with_tables", "Many images together, side tables included"),
+    ):
+        formats = content.codecs[content.codecs["layout"] == layout].sort_values("bytes_per_image")
+        for codec, dash in (("jpeg", "-"), ("webp", "--")):
+            curve = formats[(formats["codec"] == codec) & (formats["psnr"] < best + HEADROOM_DB)]
+            if len(curve):
+                panel.plot(curve["bytes_per_image"], curve["psnr"], color="#CC6600", linestyle=dash, label=codec)
+        for codec, dash in (("png", "-"), ("webp_lossless", "--")):
+            for size in formats.loc[formats["codec"] == codec, "bytes_per_image"]:
+                label = f"{codec.removesuffix('_lossless')}, lossless"
+                panel.axvline(size, color="black", linestyle=dash, linewidth=1, label=label)
+        for name, look in drawn.items():
+            sizes, _ = values_of(table, name, [f"{depth}/{bytes_name}" for depth in depths])
+            quality, spreads = values_of(table, name, [f"{depth}/psnr" for depth in depths])
+            panel.errorbar(sizes, quality, yerr=spreads, label=name, **look)
+        logarithmic_x(panel)
+        panel.set(xlabel="bytes per image (logarithmic)", title=title)
+    axes[0].set_ylabel("PSNR (dB)")
+    legend_below(figure)
+    figure.suptitle(f"{depths[0]} to {depths[-1]} bits for each number of the code; the decoder's weights are not counted")
+    return figure
+
+
+def checkerboard(content: Content) -> Figure:
+    """A grid over the whole picture, by the spectrum of the residual; blocks in the strokes, by steps at their edges."""
+    table, variants = content.table("checkerboard"), content.measured("checkerboard")
+    figure = Figure(figsize=(8, 1.6 + 0.24 * len(variants)), layout="constrained")
+    panel = figure.subplots()
+    real, _ = column(table, variants, "real_block_ratio")
+    steps, spreads = column(table, variants, "block_ratio")
+    columns = [column(table, variants, "energy_ratio"), (steps / real, spreads / real)]
+    labels = (
+        "energy of the residual at a period of 2 pixels, over that beside it",
+        "steps at the edges of 2x2 blocks, against those of real images",
+    )
+    twin_bars(panel, variants, columns, (BLUE, YELLOW), labels, start=1)
+    panel.axvline(1, color="black", linewidth=1)
+    panel.set(xlabel="ratio; above 1: a grid, or blocks, that the images do not have", title="Checkerboards")
+    legend_below(figure, columns=1)
+    return figure
+
+
+def few_labels(content: Content) -> Figure:
+    """Accuracy of each probe against the number of labelled images; bars are the spread over the draws of the labels."""
+    probes = {"knn": "Nearest neighbours", "logistic": "Logistic regression", "svm_rbf": "SVM, RBF kernel"}
+    table = content.table("few_labels")
+    variants = content.chosen(content.measured("few_labels"), "latent_dim", "ae_vs_vae", "architectures")
+    drawn = looks(content.project, [*content.baselines("few_labels", 32), *variants])
+    figure, axes = _side_by_side(3, 5, sharey=True)
+    for panel, (probe, title) in zip(axes, probes.items(), strict=True):
+        names = table.loc[table["name"].str.startswith(f"{probe}/"), "name"]
+        counts = np.array(sorted({int(name.split("/")[1]) for name in names}))
+        for index, (name, look) in enumerate(drawn.items()):
+            means, _ = values_of(table, name, [f"{probe}/{count}/mean" for count in counts])
+            spreads, _ = values_of(table, name, [f"{probe}/{count}/std" for count in counts])
+            # side by side, that the error bars can be told apart
+            aside = 1.03 ** (index - (len(drawn) - 1) / 2)
+            panel.errorbar(counts * aside, 100 * means, yerr=100 * spreads, label=name, **look)
+        panel.set_xscale("log")
+        panel.set_xticks(counts, [f"{count:,}" for count in counts])
+        panel.minorticks_off()
+        panel.set(xlabel="labelled images", title=title)
+    axes[0].set_ylabel("test accuracy (%)")
+    legend_below(figure)
+    return figure
+
+
+def _side_by_side(count: int, height: float, *, sharey: bool = False) -> tuple[Figure, list[Axes]]:
+    figure = Figure(figsize=(WIDTH, height), layout="constrained")
+    return figure, list(figure.subplots(1, count, sharey=sharey))

@@ -1,0 +1,95 @@
+"""How do numbers of a table become lines, bars and legends? What the figures of the analyses share."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from latentlab.params.project import Params
+from latentlab.report.figures.style import DASHES, MARKERS
+from latentlab.report.styles import styles
+
+Array = np.ndarray
+
+# of what is no variant: PCA, pixels
+GREY = "#777777"
+BLUE, RED, YELLOW = "#4477AA", "#EE6677", "#CCBB44"
+
+
+def values_of(table: pd.DataFrame, variant: str, names: Sequence[str]) -> tuple[Array, Array]:
+    """Means and spreads of a variant's numbers; NaN where there is none."""
+    found = (
+        table[table["variant"] == variant].drop_duplicates("name").set_index("name")[["mean", "sd"]].reindex(list(names))
+    )
+    return found["mean"].to_numpy(float), found["sd"].to_numpy(float)
+
+
+def column(table: pd.DataFrame, variants: Sequence[str], name: str) -> tuple[Array, Array]:
+    """Means and spreads of one number for all variants; NaN where a variant has none."""
+    found = [values_of(table, variant, [name]) for variant in variants]
+    return np.array([means[0] for means, _ in found]), np.array([spreads[0] for _, spreads in found])
+
+
+def first_keys(table: pd.DataFrame) -> list[str]:
+    """What the names in a table begin with, as numbers ascending: noise levels, bit depths."""
+    return sorted({name.split("/")[0] for name in table["name"]}, key=float)
+
+
+def looks(project: Params, names: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Arguments of `errorbar` by name, no two alike: baselines thin and grey, variants as everywhere."""
+    drawn = styles(project)
+    made: dict[str, dict[str, Any]] = {}
+    colours = [drawn[name].colour for name in names if name in drawn]
+    baselines = [name for name in names if name not in drawn]
+    for index, name in enumerate(baselines):
+        dash, marker = ("-", "--", ":", "-.")[index % 4], "x+12"[index % 4]
+        made[name] = {"color": GREY, "linestyle": dash, "marker": marker, "markersize": 6, "linewidth": 1}
+    for name in names:
+        if name in drawn:
+            style = drawn[name]
+            # two variants of one colour have different shapes, and so different dashes
+            made[name] = {"color": style.colour, "marker": MARKERS[style.marker], "markersize": 4, "linewidth": 1.3}
+            made[name] |= {"linestyle": DASHES[style.marker] if colours.count(style.colour) > 1 else "-", "capsize": 2}
+    return made
+
+
+def twin_bars(
+    panel: Axes,
+    names: Sequence[str],
+    columns: Sequence[tuple[Array, Array]],
+    colours: Sequence[str],
+    labels: Sequence[str],
+    start: float = 0,
+) -> None:
+    """Two bars for each name, from `start` to the mean; none where there is no number."""
+    for aside, (means, spreads), colour, label in zip((-0.2, 0.2), columns, colours, labels, strict=True):
+        places, bars = np.arange(len(names)) + aside, np.nan_to_num(means - start)
+        panel.barh(places, bars, 0.38, left=start, color=colour, label=label)
+        panel.errorbar(means, places, xerr=spreads, color="black", linestyle="none", elinewidth=0.8)
+    list_names(panel, names)
+
+
+def list_names(panel: Axes, names: Sequence[str]) -> None:
+    """Names down the left side, the first on top, without empty space above and below."""
+    panel.set_yticks(range(len(names)), list(names))
+    panel.set_ylim(len(names) - 0.4, -0.6)
+    panel.grid(axis="y", visible=False)
+
+
+def legend_beside(figure: Figure) -> None:
+    """One column at the right with all that the only panel shows; the figure becomes as tall as that needs."""
+    handles, labels = figure.axes[0].get_legend_handles_labels()
+    figure.set_figheight(max(figure.get_figheight(), 0.4 + 0.15 * len(labels)))
+    figure.legend(handles, labels, loc="outside right center", fontsize=7, labelspacing=0.3)
+
+
+def legend_below(figure: Figure, columns: int = 5) -> None:
+    """One legend for all panels, under them, where no curve is."""
+    found: dict[str, Any] = {}
+    for panel in figure.axes:
+        handles, labels = panel.get_legend_handles_labels()
+        found |= {label: handle for label, handle in zip(labels, handles, strict=True) if label not in found}
+    figure.legend(list(found.values()), list(found), loc="outside lower center", ncols=columns, fontsize=8)

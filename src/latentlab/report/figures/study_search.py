@@ -1,0 +1,100 @@
+"""Figures of the trade-off study: its front beside the variants and PCA, how it grew, and what mattered."""
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib as mpl
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from latentlab.params.project import Params
+from latentlab.report.figures.panels import GREY, legend_beside
+from latentlab.report.figures.style import MARKERS, logarithmic_x, logarithmic_y
+from latentlab.report.styles import styles
+
+FRONT = "#EE6677"
+LABELS = {
+    "latent_dim": "latent_dim (numbers per image)",
+    "num_parameters": "trainable parameters",
+    "num_macs": "MACs per image",
+}
+
+
+def front(
+    project: Params, trials: pd.DataFrame, on_front: Sequence[int], winners: Mapping[str, int], beside: pd.DataFrame, x: str
+) -> Figure:
+    """Validation error of all finished trials against one of their sizes, the front joined by a line.
+
+    Args:
+        project: For the styles of the variants.
+        trials: Content of trials.csv.
+        on_front: Numbers of the trials on the front.
+        winners: Number of the trial by the name of the variant that it becomes.
+        beside: "variant", "error" and the sizes of what is compared: variants by their validation error, and PCA, whose
+            "variant" begins with "pca", by its test error, as it has no other.
+        x: Column of the size.
+    """
+    figure = Figure(figsize=(8, 5.2), layout="constrained")
+    panel = figure.subplots()
+    finished = trials[(trials["state"] == "finished") & (trials["reason"] != "repeated")]
+    panel.scatter(finished[x], finished["validation_mse"], s=12, color="#BBBBBB", label="trials", zorder=2)
+    chosen = finished[finished["number"].isin(on_front)].sort_values([x, "validation_mse"])
+    label = "front (of all three objectives)"
+    panel.scatter(chosen[x], chosen["validation_mse"], s=22, facecolor="none", edgecolor=FRONT, label=label, zorder=4)
+    best = chosen[chosen["validation_mse"] == chosen["validation_mse"].cummin()]
+    panel.step(best[x], best["validation_mse"], where="post", color=FRONT, linewidth=1.2, zorder=3)
+    _what_was_there(panel, project, beside, x)
+    places = finished.set_index("number").loc[list(winners.values()), [x, "validation_mse"]].itertuples(index=False)
+    # from the smallest error up: the lowest label below its star, the others above theirs
+    for index, (name, place) in enumerate(sorted(zip(winners, places, strict=True), key=lambda item: item[1][1])):
+        panel.scatter(place[0], place[1], marker="*", s=140, color=FRONT, edgecolor="black", linewidth=0.6, zorder=6)
+        panel.annotate(name, place, (8, 6 if index else -12), textcoords="offset points", fontsize=8, zorder=7)
+    logarithmic_x(panel)
+    panel.xaxis.set_major_formatter(mpl.ticker.StrMethodFormatter("{x:,.0f}"))
+    logarithmic_y(panel)
+    panel.set_xlabel(LABELS[x])
+    panel.set_ylabel("validation mean squared error per pixel")
+    panel.set_title("The front of the study, and what was there before")
+    legend_beside(figure)
+    return figure
+
+
+def _what_was_there(panel: Axes, project: Params, beside: pd.DataFrame, x: str) -> None:
+    is_pca = beside["variant"].str.startswith("pca")
+    baselines = beside[is_pca].dropna(subset=[x, "error"]).sort_values(x)
+    if len(baselines):
+        label = "PCA (test images)"
+        panel.plot(baselines[x], baselines["error"], color=GREY, marker=".", linewidth=1, label=label, zorder=1)
+    drawn = styles(project)
+    for name, error, size in beside[~is_pca][["variant", "error", x]].itertuples(index=False):
+        look = drawn[name]
+        panel.scatter(size, error, color=look.colour, marker=MARKERS[look.marker], s=30, label=name, alpha=0.8, zorder=3)
+
+
+def growth(table: pd.DataFrame) -> Figure:
+    """Hypervolume of the front after each trained trial; content of hypervolume.csv."""
+    figure = Figure(figsize=(6.5, 3.6), layout="constrained")
+    panel = figure.subplots()
+    panel.step(table["trained"], table["hypervolume"], where="post", color=FRONT)
+    panel.set_xlabel("trained trials")
+    panel.set_ylabel("share of the box to the reference point")
+    panel.set_title("Hypervolume that the front dominates")
+    return figure
+
+
+def importances(found: Mapping[str, Mapping[str, float]]) -> Figure:
+    """Importance of what was drawn for the validation error, by family; shares of one."""
+    heights = [max(len(shares), 1) for shares in found.values()]
+    figure = Figure(figsize=(6.5, 1.2 + 0.28 * sum(heights)), layout="constrained")
+    panels = figure.subplots(len(found), 1, squeeze=False, height_ratios=heights, sharex=True)[:, 0]
+    for panel, (family, shares) in zip(panels, found.items(), strict=True):
+        _bars(panel, family, shares)
+    panels[-1].set_xlabel("importance for the validation error (PED-ANOVA)")
+    return figure
+
+
+def _bars(panel: Axes, family: str, shares: Mapping[str, float]) -> None:
+    ordered = sorted(shares.items(), key=lambda item: item[1])
+    panel.barh([name.removeprefix(f"{family}.") for name, _ in ordered], [share for _, share in ordered], color="#4477AA")
+    panel.set_title(family, loc="left")
+    panel.grid(axis="y", visible=False)

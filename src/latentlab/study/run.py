@@ -1,0 +1,236 @@
+"""`latentlab study`: checks everything, starts the workers, shows how far they are, and writes what came of it."""
+
+import os
+import sys
+import time
+from collections.abc import Sequence
+from multiprocessing.context import SpawnProcess
+from pathlib import Path
+
+import joblib
+import optuna
+from filelock import FileLock
+from optuna.trial import FrozenTrial
+from tqdm import tqdm
+
+from latentlab import paths, stages
+from latentlab.errors import UserError, without_passwords
+from latentlab.files import write_json
+from latentlab.models import checkpoint
+from latentlab.params.project import Params
+from latentlab.params.study import StudySettings, load
+from latentlab.study import outcome, space, trials, without_warnings, worker
+from latentlab.study.objective import OBJECTIVES
+from latentlab.study.storage import errors_of_storage, is_there, open_storage
+from latentlab.tracking import describe, registry, runs, store
+from latentlab.tracking.trials import close_parent, open_parent
+
+# the variable with the URL of the storage: everybody can read the arguments of a process, and it may hold a password
+STORAGE = "LATENTLAB_STORAGE"
+
+
+class StudyError(UserError):
+    """The study cannot be run as it is asked for."""
+
+
+def run(num_workers: int | None, storage_url: str | None, num_trials: int | None) -> None:
+    """Brings the study to its number of trained trials, from wherever it is, and writes its results.
+
+    Args:
+        num_workers: Processes of this machine that run trials; as many as it has cores if None.
+        storage_url: In the place of the one in the variable LATENTLAB_STORAGE, or else in study/params.yaml.
+        num_trials: In the place of the one in study/params.yaml.
+
+    Raises:
+        UserError: Anything that a user can mend; all of it before any training but the end of all workers.
+    """
+    project, settings = _read()
+    url, num_trials = _storage_url(settings, storage_url), num_trials or settings.num_trials
+    space.check(project, settings)
+    paths.STUDY_LOCK.parent.mkdir(exist_ok=True)
+    with FileLock(paths.STUDY_LOCK):  # two that make the tables of one database at the same time break it
+        study = open_study(project, settings, url, trials.definition(trials.basis(project, settings)))
+    trials.Watch(settings.stale_after_seconds).retry_lost(study)
+    place = without_passwords(url, url)
+    note = f"The trade-off study `{settings.name}` in `{place}`: {num_trials} trials of sampler {settings.sampler}."
+    described = settings.model_dump(exclude=trials.FREE | {"space"})
+    parent = open_parent(settings.name, study.user_attrs["definition"], described, note)
+    status, values = "FAILED", {}
+    files: list[Path] = []
+    try:
+        with errors_of_storage(url):
+            try:
+                _work(study, settings, num_workers or joblib.cpu_count(), num_trials, url, parent)
+                status = "FINISHED"
+            except (KeyboardInterrupt, SystemExit):
+                status = "KILLED"
+                raise
+            finally:
+                found = study.get_trials(deepcopy=False)
+                files, values = _write(project, settings, study), _values(found, settings)
+                _print_end(found, settings, url)
+    finally:
+        close_parent(parent, settings.name, status, values, files)
+
+
+def status(storage_url: str | None) -> None:
+    """Prints the study's counts and its front.
+
+    Raises:
+        UserError: There is no such study, or the storage cannot be used.
+    """
+    _, settings = _read()
+    url = _storage_url(settings, storage_url)
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    try:
+        if not is_there(url):
+            raise KeyError
+        study = optuna.load_study(study_name=settings.name, storage=open_storage(url))
+    except KeyError:
+        place = without_passwords(url, url)
+        raise StudyError(f"there is no study {settings.name!r} in {place}: latentlab study run") from None
+    _print_end(study.get_trials(deepcopy=False), settings, url)
+
+
+def register() -> None:
+    """Registers the champion and the reference under these names, prints how, and notes it in study/registered.json.
+
+    Raises:
+        StudyError: One of the two is not trained yet.
+    """
+    project, settings = _read()
+    if settings.champion not in project.found.variants:
+        raise StudyError(f"no variant {settings.champion!r} is found yet: latentlab study run")
+    dataset = project.run.datasets[0]
+    champion = paths.Run(settings.champion, dataset, outcome.RECIPE, settings.final.seeds[0], paths.FOUND_RUNS)
+    reference = paths.Run(settings.reference, dataset, project.run.recipes[0], project.run.seeds[0])
+    registered = {}
+    for run, alias in ((champion, "champion"), (reference, "reference")):
+        if not run.checkpoint.exists():
+            raise StudyError(f"{run} is not trained yet: latentlab repro {run.stage('train')}")
+        runs.complete_run(store.open_store(paths.project_root(), needed=True), describe.outputs(project, run))
+        uri = registry.register(checkpoint.load_description(run.checkpoint)["fingerprint"], alias)
+        print(f"{alias}: {run} is {uri}, models:/{registry.REGISTERED_MODEL}@{alias}")
+        registered[alias] = {"run": str(run), "uri": uri}
+    write_json(registered, paths.STUDY_REGISTERED)
+
+
+def open_study(project: Params, settings: StudySettings, url: str, wanted: dict[str, str]) -> optuna.Study:
+    """The study, with the known variants in its queue; made if it is not there yet.
+
+    Raises:
+        UserError: The storage cannot be used, or the study of that name is not the one that is wanted.
+    """
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    with without_warnings():
+        study = optuna.create_study(
+            study_name=settings.name, storage=open_storage(url), directions=["minimize"] * 3, load_if_exists=True
+        )
+        if "definition" in study.user_attrs or study.get_trials(deepcopy=False):
+            _check_same(study, wanted, without_passwords(url, url))
+        else:
+            study.set_metric_names(list(OBJECTIVES))
+            study.set_user_attr("definition", wanted)
+    queued = {trial.user_attrs.get("known_variant") for trial in study.get_trials(deepcopy=False)}
+    for name in settings.known_variants:
+        if name not in queued:
+            study.enqueue_trial(space.trial_of(project, settings, name), user_attrs={"known_variant": name})
+    return study
+
+
+def _check_same(study: optuna.Study, wanted: dict[str, str], place: str) -> None:
+    known = study.user_attrs.get("definition", {})
+    differing = sorted(key for key in {*known, *wanted} if known.get(key) != wanted.get(key))
+    if differing:
+        raise StudyError(
+            f"the study {study.study_name!r} in {place} has another {', '.join(differing)}: give yours another name in "
+            f"{paths.STUDY_PARAMS}, or delete the old one: optuna --storage {place} delete-study --study-name "
+            f"{study.study_name}"
+        )
+
+
+def _read() -> tuple[Params, StudySettings]:
+    project = stages.read_params()
+    return project, load(Path(), project)
+
+
+def _storage_url(settings: StudySettings, given: str | None) -> str:
+    return given or os.environ.get(STORAGE) or settings.storage
+
+
+def _work(study: optuna.Study, settings: StudySettings, num_workers: int, num_trials: int, url: str, parent: str) -> None:
+    """Runs the workers to their end, or stops them with this process."""
+    with worker.started(num_workers, url, num_trials, parent) as workers:
+        _watch(study, settings, workers, num_trials)
+    num_failed = sum(each.exitcode != 0 for each in workers)
+    if num_failed == num_workers:
+        raise StudyError("all workers have stopped, see above; the trials that have ended are kept")
+    if num_failed:
+        print(f"{num_failed} of {num_workers} workers stopped before the end, see above", file=sys.stderr)
+
+
+def _watch(study: optuna.Study, settings: StudySettings, workers: Sequence[SpawnProcess], num_trials: int) -> None:
+    """Shows how far the study is, until the last worker has ended."""
+    said: set[str] = set()
+    counts = trials.counts(study.get_trials(deepcopy=False))
+    with tqdm(
+        total=num_trials,
+        initial=counts.trained - counts.running,
+        desc=f"study {settings.name}",
+        unit=" trials",
+        mininterval=stages.refresh_seconds(),
+    ) as bar:
+        running = True
+        while running:
+            running = any(each.is_alive() for each in workers)
+            found = study.get_trials(deepcopy=False)
+            counts = trials.counts(found)
+            news = [f"on the front: {_line(trial, settings)}" for trial in trials.front(found, settings)]
+            if counts.trained >= num_trials:
+                news += [
+                    f"waiting for trial {trial.number} on another machine: it is tried again here if it says nothing for "
+                    f"{settings.stale_after_seconds:.0f} s (Ctrl-C does not wait)"
+                    for trial in filter(trials.runs_elsewhere, found)
+                ]
+            for line in (line for line in news if line not in said):
+                said.add(line)
+                bar.write(line, file=sys.stderr)
+            bar.set_postfix_str(str(counts), refresh=False)
+            bar.update(counts.trained - counts.running - bar.n)
+            if running:
+                time.sleep(1)
+
+
+def _line(trial: FrozenTrial, settings: StudySettings) -> str:
+    error, latent_dim, compute = trial.values
+    known = trial.user_attrs.get("known_variant")
+    name = f"trial {trial.number}" + (f" ({known})" if known else "")
+    return f"{name}: MSE {error:.6f}, latent_dim {latent_dim:.0f}, {compute:,.0f} {settings.compute}"
+
+
+def _write(project: Params, settings: StudySettings, study: optuna.Study) -> list[Path]:
+    found = study.get_trials(deepcopy=False)
+    files = outcome.write_tables(settings, found)
+    won = outcome.write_found(settings, found, paths.FOUND)
+    for name in settings.winners:
+        if name not in won:
+            print(f"no trial is within the bounds of the rule of {name} yet: it is no variant", file=sys.stderr)
+    return files + outcome.draw_figures(project, settings, study)
+
+
+def _values(found: Sequence[FrozenTrial], settings: StudySettings) -> dict[str, float]:
+    """How the study stands, in numbers."""
+    numbers = vars(trials.counts(found)) | {"front": len(trials.front(found, settings))}
+    volume = trials.dominated_volume(found, settings)
+    return {name: float(number) for name, number in numbers.items()} | {"hypervolume": volume}
+
+
+def _print_end(found: Sequence[FrozenTrial], settings: StudySettings, url: str) -> None:
+    volume = trials.dominated_volume(found, settings)
+    print(f"study {settings.name} in {without_passwords(url, url)}: {trials.counts(found)}; hypervolume {volume:.4f}")
+    print("front, smallest error first:")
+    for trial in trials.front(found, settings):
+        print(f"  {_line(trial, settings)}")
+    for name, best in outcome.winners(found, settings).items():
+        if best is not None:
+            print(f"{name} ({settings.winners[name].rule}): {_line(best, settings)}")

@@ -1,0 +1,191 @@
+"""What MLflow is told of a run: its name, tags, parameters and note, and the numbers and files of its stages."""
+
+import csv
+import hashlib
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from latentlab.models import trained
+from latentlab.models.base import Autoencoder
+from latentlab.params.project import Params
+from latentlab.params.recipes import Training
+from latentlab.params.variants import Variant
+from latentlab.paths import Run
+from latentlab.tracking.processes import process_tags
+
+_SOURCES = ("src", "*.yaml", "requirements.lock")
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The content of one JSON file of results, by its names in MLflow, and the files to show beside it."""
+
+    metrics: dict[str, float]
+    files: list[Path]
+
+    def digest(self) -> str:
+        """Changes with any byte of the files."""
+        return hashlib.sha256(b"".join(path.read_bytes() for path in self.files)).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class RunOutputs:
+    """What the stages have left of a run, ready to be logged.
+
+    `description` is the checkpoint's own; `note` is Markdown; `tags` come on top of those made from the description.
+    `measured` is by the name of the JSON file: `metrics`, `probes` or an analysis.
+    """
+
+    description: dict[str, Any]
+    note: str
+    tags: dict[str, str]
+    model: Autoencoder
+    example: torch.Tensor
+    checkpoint: Path
+    curve: list[dict[str, float]]
+    curve_file: Path
+    measured: dict[str, Measured]
+
+
+def outputs(project: Params, run: Run) -> RunOutputs:
+    """A run's output files, read; what was measured of another training than the checkpoint's is left out."""
+    model = trained.load(run.checkpoint)
+    note, tags = _about(project, run, model.variant, Training.model_validate(model.description["training"]))
+    with run.curve.open(encoding="utf-8", newline="") as file:
+        curve = [{key: float(value) for key, value in record.items()} for record in csv.DictReader(file)]
+    return RunOutputs(
+        description=model.description,
+        note=note,
+        tags=tags,
+        model=model.model,
+        # two images, or torch.export would fix the batch size at one
+        example=torch.zeros(2, 1, model.variant.input_size, model.variant.input_size),
+        checkpoint=run.checkpoint,
+        curve=curve,
+        curve_file=run.curve,
+        measured=dict(_measured(run, model.description["fingerprint"])),
+    )
+
+
+def about(project: Params, run: Run) -> tuple[str, dict[str, str]]:
+    """What people read above a run, in Markdown, and the tags by which they group runs."""
+    training = project.training_of(run.variant, run.recipe)  # type: ignore[arg-type]
+    return _about(project, run, project.variant(run.variant), training)
+
+
+def _about(project: Params, run: Run, variant: Variant, training: Training) -> tuple[str, dict[str, str]]:
+    comparisons = [key for key, comparison in project.comparisons.items() if run.variant in comparison.variants]
+    numbers = "".join(f"\n| {key} | {value} |" for key, value in variant.architecture.items())
+    note = (
+        f"### {run.variant}\nA `{variant.family}` of source {variant.source} (`{project.sources[variant.source]}`), "
+        f"trained on `{run.dataset}` with the recipe `{run.recipe}` and seed {run.seed}: {training.epochs} epochs of "
+        f"{training.optimizer.name} in batches of {training.batch_size}.\n\n| number | value |\n|---|---|{numbers}\n\n"
+    )
+    if comparisons:
+        titles = "; ".join(project.comparisons[key].title.lower() for key in comparisons)
+        note += f"Compared in: {titles}. Filter `tags.comparisons LIKE '%{comparisons[0]}%'` to see the others.\n\n"
+    note += f"Again: `dvc repro --force {run.stage('train')}`."
+    return note, {"comparisons": " ".join(comparisons)}
+
+
+def _measured(run: Run, fingerprint: str) -> Iterator[tuple[str, Measured]]:
+    for path in sorted({each for file in (run.metrics, run.analysis("any")) for each in file.parent.glob("*.json")}):
+        numbers = json.loads(path.read_text(encoding="utf-8"))
+        if numbers.pop("provenance")["training"]["fingerprint"] != fingerprint:
+            continue
+        # git has the numbers, also of what is made again just now, and not what lies beside them
+        if path != run.probes and not (run.reconstructions if path == run.metrics else run.arrays(path.stem)).is_dir():
+            continue
+        beside: list[Path] = []
+        if path == run.metrics:
+            beside = sorted(run.reconstructions.glob("*.png"))
+        elif path == run.probes:
+            beside = [each for each in (run.confusion,) if each.exists()]
+        else:
+            numbers = {path.stem: numbers}
+            beside = sorted(run.arrays(path.stem).glob("*.png"))
+        yield path.stem, Measured(dict(named(numbers)), [path, *beside])
+
+
+def named(numbers: dict[str, Any]) -> Iterator[tuple[str, float]]:
+    """Numbers by their names in MLflow, whose part before the slash is the chart's section.
+
+    A list is logged number by number, a table (a list of lists) not at all: it is in the file.
+    """
+    for key, value in numbers.items():
+        group, _, rest = key.partition("_")
+        if isinstance(value, (dict, list)):
+            prefix = f"size/{key}_" if group == "num" else f"{key}/"
+            yield from _flat(value, prefix)
+        elif isinstance(value, (int, float)):
+            section = "probe" if key.endswith("_accuracy") else "size"
+            yield f"{group}/{rest}" if group in ("test", "validation") else f"{section}/{key}", float(value)
+
+
+def _flat(value: dict[str, Any] | list[Any], prefix: str) -> Iterator[tuple[str, float]]:
+    items = value.items() if isinstance(value, dict) else enumerate(value)
+    for key, inner in items:
+        if isinstance(inner, dict) or (isinstance(inner, list) and isinstance(value, dict)):
+            yield from _flat(inner, f"{prefix}{key}.")
+        elif isinstance(inner, (int, float)):
+            yield f"{prefix}{key}", float(inner)
+
+
+def run_name(description: dict[str, Any]) -> str:
+    """The name of the run."""
+    return str(Run(*(description[key] for key in ("name", "dataset", "recipe", "seed"))))
+
+
+def run_tags(description: dict[str, Any], note: str, tags: dict[str, str], *, live: bool) -> dict[str, str]:
+    """The tags of the run; `live` while it is trained, not when it is logged from its output files."""
+    own = {
+        "variant": description["name"],
+        "dataset": description["dataset"],
+        "source": description["variant"]["source"],
+        "family": description["variant"]["family"],
+        "recipe": description["recipe"],
+        "seed": str(description["seed"]),
+        "device": description["device"],
+        "data.digest": description["data_digest"],
+        "fingerprint": description["fingerprint"],
+        "mlflow.note.content": note,
+        "dvc.stage": os.environ.get("DVC_STAGE", ""),
+        "dvc.experiment": os.environ.get("DVC_EXP_NAME", ""),
+        "replayed": str(not live).lower(),
+    }
+    return own | _git_tags() | process_tags() | tags
+
+
+def run_params(description: dict[str, Any]) -> dict[str, Any]:
+    """The parameters of the run, flat."""
+    flat = {key: value for key, value in description["variant"].items() if key not in ("source", "training")}
+    flat |= {key: description[key] for key in ("dataset", "recipe", "seed", "precision", "num_threads", "torch")}
+    for name, value in [*description["training"].items(), ("split", description["split"])]:
+        if isinstance(value, dict):  # optimizer, schedule, split
+            flat |= {f"{name}.{key}": inner for key, inner in value.items()}
+        else:
+            flat[name] = value
+    return flat
+
+
+def _git_tags() -> dict[str, str]:
+    """Commit of the working tree, and whether what determines the runs differs from it; empty outside of git."""
+
+    def git(*arguments: str) -> str:
+        # without writing git's index, as `git status` does: people may be at work with git at the same time
+        command = ["git", "--no-optional-locks", *arguments]
+        result = subprocess.run(command, capture_output=True, text=True, check=True, timeout=10)
+        return result.stdout.strip()
+
+    try:
+        changed = git("status", "--porcelain", "--", *_SOURCES)
+        return {"git.commit": git("rev-parse", "HEAD"), "git.dirty": str(bool(changed)).lower()}
+    except (OSError, subprocess.SubprocessError):
+        return {}

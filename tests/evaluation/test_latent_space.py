@@ -1,0 +1,130 @@
+"""Measures of codes whose place is known."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+from samples import digits as printed
+from samples import linear, splits
+from sklearn.neighbors import KNeighborsClassifier
+
+from latentlab.evaluation.latent_space import Settings, analyse, clustering, first_of_each_digit, geometry, tsne
+
+
+def clusters(each: int = 30, spread: float = 0.1, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Digit d around (d, 0)."""
+    random = np.random.default_rng(seed)
+    digits = np.repeat(np.arange(10), each)
+    codes = np.column_stack([digits, np.zeros(len(digits))]) + spread * random.standard_normal((len(digits), 2))
+    return codes.astype(np.float32), digits
+
+
+def test_geometry_of_clusters_in_a_line():
+    codes, digits = clusters()
+    measured = geometry(codes, digits)
+    assert measured["knn10_accuracy"] > 0.99
+    assert measured["silhouette"] > 0.7
+    assert measured["nearest_digits"]["0"] == list(range(1, 10))
+    assert set(measured["nearest_digits"]["4"][:2]) == {3, 5}
+    distances = np.array(measured["centroid_distances"])
+    assert distances[2, 7] == pytest.approx(5, abs=0.2)
+    assert np.allclose(distances, distances.T)
+    assert measured["code_mean"] == pytest.approx(2.25, abs=0.05)
+
+
+def test_share_within_three_of_the_standard_normal():
+    codes = np.random.default_rng(0).standard_normal((20000, 5)).astype(np.float32)
+    measured = geometry(codes[:2000], np.arange(2000) % 10)
+    assert measured["share_within_3"] == pytest.approx(0.9973, abs=0.002)
+    assert measured["code_std"] == pytest.approx(1, abs=0.02)
+    assert measured["knn10_accuracy"] < 0.2  # the digits have nothing to do with the codes
+    assert abs(measured["silhouette"]) < 0.05
+
+
+def test_neighbours_leave_the_point_itself_out():
+    codes, digits = clusters(each=25, spread=0.6)
+    expected = []
+    for index in range(len(codes)):
+        rest = np.arange(len(codes)) != index
+        model = KNeighborsClassifier(10, algorithm="brute").fit(codes[rest], digits[rest])
+        expected.append(model.predict(codes[index : index + 1])[0] == digits[index])
+    assert clustering(codes, digits)["knn10_accuracy"] == pytest.approx(np.mean(expected))
+
+
+def silhouette(points: np.ndarray, digits: np.ndarray) -> float:
+    """By the definition of Rousseeuw (1987), point by point."""
+    values = []
+    for index, point in enumerate(points.astype(float)):
+        distances = np.sqrt(((points - point) ** 2).sum(axis=1))
+        own = (digits == digits[index]) & (np.arange(len(points)) != index)
+        within = distances[own].mean()
+        nearest = min(distances[digits == other].mean() for other in set(digits) - {digits[index]})
+        values.append((nearest - within) / max(nearest, within))
+    return float(np.mean(values))
+
+
+def test_silhouette_against_its_definition():
+    uneven = np.random.default_rng(0).integers(0, 4, 90) ** 2  # digits 0, 1, 4 and 9
+    noise = np.random.default_rng(1).standard_normal((90, 5)).astype(np.float32)
+    strokes = printed(90).images.flatten(1).numpy()
+    for points, digits in ((noise, uneven), (noise + uneven[:, None], uneven), (strokes, np.arange(90) % 10)):
+        assert clustering(points, digits)["silhouette"] == pytest.approx(silhouette(points, digits), abs=1e-5)
+
+
+def test_points_that_are_all_one():
+    codes, digits = np.ones((50, 3), np.float32), np.arange(50) % 10
+    assert clustering(codes, digits) == {"silhouette": 0.0, "knn10_accuracy": 0.1}
+    assert np.array_equal(tsne(codes, 30, 42), np.zeros((50, 2)))
+    assert geometry(codes, digits)["centroid_distances"] == [[0.0] * 10] * 10
+
+
+def test_a_missing_digit():
+    codes, digits = clusters()
+    kept = digits != 3
+    measured = geometry(codes[kept], digits[kept])
+    assert "3" not in measured["nearest_digits"]
+    assert measured["centroid_distances"][3] == [None] * 10
+
+
+def test_first_of_each_digit():
+    digits = np.array([1, 1, 1, 0, 2, 0, 3, 4, 5, 6, 7, 8, 9, 0])
+    assert first_of_each_digit(digits, 20).tolist() == [0, 1, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]
+
+
+def test_tsne_keeps_clusters_and_is_the_same_again():
+    random = np.random.default_rng(1)
+    centres = 10 * random.standard_normal((10, 8))
+    digits = np.repeat(np.arange(10), 12)
+    codes = (centres[digits] + random.standard_normal((120, 8))).astype(np.float32)
+    points = tsne(codes, 30, 42)
+    assert points.shape == (120, 2)
+    assert clustering(points, digits)["knn10_accuracy"] > 0.95
+    assert np.array_equal(points, tsne(codes, 30, 42))
+
+
+SETTINGS = Settings(num_small=40, num_large=100, perplexity=10, seed=42)
+
+
+def test_analysis():
+    subject, test = linear(8), splits().test
+    made = analyse(subject, SETTINGS)
+    codes, digits = subject.encode(test.images).numpy(), test.digits.numpy()
+    large = first_of_each_digit(digits, 100)
+    points = tsne(codes[large], 10, 42)
+    assert made.numbers["silhouette"] == geometry(codes[large], digits[large])["silhouette"]
+    assert made.numbers["tsne_100"] == clustering(points, digits[large])
+    assert set(made.numbers) == {*geometry(codes, digits), "tsne_40", "tsne_100"}
+    assert {name: array.shape for name, array in made.arrays.items()} == {
+        "tsne_40": (40, 2), "digits_40": (40,), "tsne_100": (100, 2), "digits_100": (100,),
+    }  # fmt: skip
+    assert np.array_equal(made.arrays["tsne_100"], points)
+    Image.open(io.BytesIO(made.pictures["map"])).verify()
+
+
+def test_codes_of_two_numbers_are_shown_as_they_are():
+    subject, test = linear(2), splits().test
+    arrays = analyse(subject, SETTINGS).arrays
+    large = first_of_each_digit(test.digits.numpy(), 100)
+    assert np.array_equal(arrays["codes"], subject.encode(test.images[large]).numpy())
+    assert np.array_equal(arrays["digits"], test.digits[large].numpy())

@@ -1,0 +1,193 @@
+"""The whole pipeline, for real: a git clone with three variants and a few hundred images, `latentlab repro`, what it
+leaves."""
+
+import json
+import re
+import subprocess
+
+import mlflow
+import numpy as np
+import pandas as pd
+import pytest
+
+from small import ALL, RUNS, TABLES, VARIANTS, stages_of
+
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
+
+
+def test_what_the_stages_leave(small_project):
+    run = small_project.folder / "results/mnist/fast/mlp_8/seed_0"
+    metrics, probes = (json.loads((run / name).read_text(encoding="utf-8")) for name in ("metrics.json", "probes.json"))
+    for part in ("test", "validation"):
+        assert all(metrics[f"{part}_{error}"] > 0 for error in ("mse", "bce", "mae", "psnr", "ssim"))
+    assert list(metrics["mse_per_class"]) == [str(digit) for digit in range(10)]
+    assert metrics["num_parameters"] == {"encoder": 310864, "decoder": 311640, "total": 622504}
+    assert metrics["num_macs"]["total"] == 2 * (784 * 392 + 392 * 8)
+    assert (metrics["latent_dim"], metrics["compression_ratio"]) == (8, 98.0)
+    for name in ("svm_rbf", "svm_linear", "knn", "logistic"):
+        assert 0.1 < probes[f"{name}_accuracy"] <= 1
+    # each says all that determines its numbers
+    for content, settings in ((metrics, {}), (probes, {"neighbours": 5})):
+        provenance = content["provenance"]
+        assert provenance["settings"] == settings
+        assert provenance["device"] in ("cpu", "cuda", "mps")
+        assert {"code", "num_threads", "torch", "numpy"} <= set(provenance)
+        training = provenance["training"]
+        assert [training[key] for key in ("name", "dataset", "recipe", "seed")] == ["mlp_8", "mnist", "fast", 0]
+        assert training["split"] == {"seed": 0, "train": 400, "validation": 100, "test": 200}
+        assert training["variant"]["latent_dim"] == 8
+        assert {"code", "data_digest", "precision", "fingerprint"} <= set(training)
+    assert pd.read_csv(run / "confusion.csv")["count"].sum() == 200
+    assert np.load(run / "reconstructions/arrays.npz")["reconstructions"].shape == (2, 10, 28, 28)
+    assert len(pd.read_csv(run / "curve.csv")) == 2
+
+
+def test_tables_figures_and_report(small_project):
+    reports = small_project.folder / "reports"
+    leaderboard = pd.read_csv(reports / "leaderboard.csv").set_index("variant")
+    assert set(leaderboard.index) == {*VARIANTS, "pca_8"}
+    assert leaderboard.loc[VARIANTS, ["test_mse", "svm_rbf_accuracy", "num_parameters"]].notna().all(axis=None)
+    assert "mse_to_first" in (reports / "comparisons/README.md").read_text(encoding="utf-8")
+    assert json.loads((reports / "summary.json").read_text(encoding="utf-8"))["fast"]["num_variants"] == 3
+    figures = {path.stem for path in (reports / "figures").glob("*.png")}
+    assert {"error_against_latent_dim", "loss_all", "reconstructions", "reconstructions_all"} <= figures
+    text = (reports / "report.md").read_text(encoding="utf-8")
+    assert all(name in text for name in VARIANTS)
+    assert set(re.findall(r"figures/(\w+)\.png", text)) == figures
+    page = (reports / "report.html").read_text(encoding="utf-8")
+    assert page.count("data:image/png;base64,") == len(figures)
+    # what it names as a stage is one
+    known = small_project.run("dvc", "stage", "list", "--name-only").split()
+    assert set(re.findall(r"dvc repro ([\w@-]+)", text)) <= {*known, *(name.split("@")[0] for name in known)}
+
+
+def test_each_run_is_in_mlflow_once_with_everything(small_project):
+    runs = small_project.runs()
+    assert sorted(runs) == sorted(RUNS)
+    run = runs["vae_2-mnist-fast-0"]
+    assert run.info.status == "FINISHED"
+    assert {"test/mse", "probe/svm_rbf_accuracy", "curve/train_kl", "speed/images_per_second"} <= set(run.data.metrics)
+    assert run.data.params["latent_dim"] == "2"
+    assert run.data.tags["variant"] == "vae_2"
+    assert run.inputs.dataset_inputs[0].dataset.name == "mnist"
+    client = mlflow.MlflowClient()
+    files = {each.path for each in client.list_artifacts(run.info.run_id)}
+    assert {"checkpoint", "curve.csv", "metrics.json", "probes.json"} <= files
+    history = client.get_metric_history(run.info.run_id, "curve/validation_loss")
+    assert [point.step for point in history] == list(range(1, 11))
+
+
+def test_nothing_is_left_to_do_for_latentlab_and_for_dvc(small_project):
+    assert "up to date" in small_project.run("latentlab", "repro")
+    assert "Data and pipelines are up to date." in small_project.run("dvc", "status", "dvc.yaml")
+    assert "up to date" in small_project.run("dvc", "repro")
+
+
+def test_dvc_repro_gives_the_same_bytes_and_the_same_lock_one_after_the_other(small_project):
+    before = small_project.tracked()
+    output = small_project.run("dvc", "repro", "--force", "--pull")
+    assert set(re.findall(r"Running stage '(.+)'", output)) == ALL
+    assert small_project.tracked() == before
+    assert sorted(small_project.runs()) == sorted(RUNS)
+
+
+def test_logging_can_be_replayed_into_a_new_store(small_project):
+    (small_project.folder / "mlruns").rename(small_project.folder / "mlruns.old")
+    assert small_project.run("latentlab", "sync").count("logged from the output files") == 3
+    replayed = small_project.runs()
+    assert sorted(replayed) == sorted(RUNS)
+    assert all("test/mse" in run.data.metrics for run in replayed.values())
+    assert small_project.run("latentlab", "sync").count("up to date") == 3
+    subprocess.run(["rm", "-rf", str(small_project.folder / "mlruns")], check=True)
+    (small_project.folder / "mlruns.old").rename(small_project.folder / "mlruns")
+
+
+def test_dvc_commands_that_people_use(small_project):
+    metrics = json.loads(small_project.run("dvc", "metrics", "show", "--json"))
+    assert "results/mnist/fast/mlp_8/seed_0/metrics.json" in metrics[""]["data"]
+    assert "reports/summary.json" in metrics[""]["data"]
+    small_project.run("dvc", "plots", "show", "--out", "page")
+    page = (small_project.folder / "page/index.html").read_text(encoding="utf-8")
+    assert all(name in page for name in VARIANTS)
+    assert "loss_all.png" in page
+    assert '<script src="http' not in page  # the charts show without the internet
+
+
+def test_an_experiment_of_another_selection_keeps_the_results_of_the_others(small_project):
+    kept = small_project.folder / "results/mnist/fast/vae_2/seed_0/metrics.json"
+    before = kept.read_bytes()
+    output = small_project.run(
+        "dvc", "exp", "run", "-S", "run.variants=[mlp_8]", "-S", "variants.mlp_8.latent_dim=4", "evaluate"
+    )
+    assert "Running stage 'train@mlp_8-mnist-fast-0'" in output
+    assert "train@vae_2" not in output
+    assert kept.read_bytes() == before
+    assert "latent_dim" in small_project.run("dvc", "params", "diff", "HEAD")
+    assert "test_mse" in small_project.run("dvc", "metrics", "diff", "HEAD")
+    small_project.run("git", "checkout", "--force", ".")
+    small_project.run("dvc", "checkout", "dvc.yaml")
+
+
+def test_bad_input_is_one_clear_error_before_any_work(small_project):
+    content = small_project.params()
+    content["variants"]["vae_2"]["hidden_size"] = 16
+    small_project.write_params(content)
+    output = small_project.run("dvc", "repro", check=False)
+    assert "variants.vae_2: hidden_size: unknown key" in output
+    assert "the keys of conv_vae are channels, hidden_dim, latent_dim, beta" in output
+    assert "Traceback" not in output
+    small_project.run("git", "checkout", "--force", "params.yaml")
+    assert "no variant 'mlp_9'" in small_project.run("latentlab", "sync", "mlp_9", check=False)
+
+
+def test_a_new_variant_touches_params_alone_and_leaves_no_trace_when_it_goes(small_project):
+    content = small_project.params()
+    content["variants"]["mlp_new"] = content["variants"]["mlp_8"] | {"latent_dim": 5}
+    content["run"]["variants"] = [*VARIANTS, "mlp_new"]
+    small_project.write_params(content)
+    assert small_project.repro() - {"report"} == {"plan"} | stages_of("mlp_new-mnist-fast-0") | TABLES - {"report"}
+    assert "mlp_new" in (small_project.folder / "reports/leaderboard.csv").read_text(encoding="utf-8")
+    small_project.run("git", "checkout", "--force", "params.yaml")
+    output = small_project.run("latentlab", "repro")
+    assert "train@" not in output
+    assert "mlp_new" not in (small_project.folder / "reports/leaderboard.csv").read_text(encoding="utf-8")
+
+
+def test_a_changed_number_of_a_variant_runs_that_variant_and_what_compares_it(small_project):
+    content = small_project.params()
+    content["variants"]["mlp_8"]["latent_dim"] = 6
+    small_project.write_params(content)
+    assert small_project.repro() == {"plan"} | stages_of("mlp_8-mnist-fast-0") | TABLES
+
+
+def test_a_second_seed_trains_each_variant_once_more_and_gives_a_spread(small_project):
+    content = small_project.params()
+    content["run"] |= {"variants": VARIANTS[:2], "seeds": [0, 1]}
+    small_project.write_params(content)
+    runs = [f"{name}-mnist-fast-1" for name in VARIANTS[:2]]
+    assert small_project.repro() == {"plan"} | stages_of(*runs) | TABLES
+    table = pd.read_csv(small_project.folder / "reports/leaderboard.csv").set_index("variant")
+    assert (table.loc[VARIANTS[:2], "num_seeds"] == 2).all()
+    assert (table.loc[VARIANTS[:2], "test_mse_sd"] > 0).all()
+    # what is no longer selected still counts, until its plan changes
+    content["run"]["seeds"] = [0]
+    small_project.write_params(content)
+    assert not any(stage.startswith("train") for stage in small_project.repro())
+    table = pd.read_csv(small_project.folder / "reports/leaderboard.csv").set_index("variant")
+    assert (table.loc[VARIANTS[:2], "num_seeds"] == 2).all()
+    content["recipes"]["fast"]["mlp_8"]["epochs"] = 3
+    small_project.write_params(content)
+    output = small_project.run("latentlab", "repro")
+    assert "compare: " not in output
+    table = pd.read_csv(small_project.folder / "reports/leaderboard.csv").set_index("variant")
+    assert table["num_seeds"].loc["mlp_8"] == 1
+
+
+def test_an_edit_of_a_family_runs_that_family_and_one_of_its_words_runs_nothing(small_project):
+    path = small_project.folder / "src/latentlab/models/mlp.py"
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text + "\n# a comment\n", encoding="utf-8")
+    assert small_project.repro() <= {"plan"} | TABLES
+    path.write_text(text + "\nOTHER = 1\n", encoding="utf-8")
+    ran = small_project.repro()
+    assert {stage for stage in ran if "@" in stage} == stages_of("mlp_8-mnist-fast-0")

@@ -1,0 +1,272 @@
+"""`latentlab repro`: on pipelines of shell commands."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+import yaml
+from dvc.repo import Repo
+
+from conftest import ROOT
+from latentlab.errors import UserError
+from latentlab.pipeline.runner import reproduce
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+PIPELINE = """\
+stages:
+  z_first:
+    cmd: echo first > first.txt
+    outs: [first.txt]
+  row:
+    foreach: [c, a, b]
+    do:
+      cmd: sleep ${seconds} && cat first.txt rows/${item} > ${item}.txt
+      deps: [first.txt, "rows/${item}"]
+      outs: ["${item}.txt"]
+  table:
+    cmd: cat a.txt b.txt c.txt > table.txt; echo hello from the table
+    deps: [a.txt, b.txt, c.txt]
+    outs:
+      - table.txt: {cache: false}
+  alone:
+    cmd: echo alone > alone.txt
+    outs: [alone.txt]
+"""
+# a pipeline of its own that needs the first one
+MORE = """\
+stages:
+  twice:
+    wdir: ..
+    cmd: cat a.txt a.txt > more/twice.txt
+    deps: [a.txt]
+    outs: [more/twice.txt]
+  thrice:
+    cmd: cat twice.txt ../b.txt > thrice.txt
+    deps: [twice.txt, ../b.txt]
+    outs: [thrice.txt]
+"""
+
+
+class Tiny:
+    """A project whose stages are shell commands, and the working directory."""
+
+    def __init__(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        self.folder, self.capsys = folder, capsys
+        (folder / "rows").mkdir()
+        (folder / "more").mkdir()
+        for row in "abc":
+            (folder / "rows" / row).write_text(f"{row}\n", encoding="utf-8")
+        self.write("params.yaml", "seconds: 0.1\n")
+        self.write("dvc.yaml", PIPELINE)
+        self.write("more/dvc.yaml", MORE)
+        Repo.init(no_scm=True).close()
+
+    def write(self, name: str, text: str) -> None:
+        (self.folder / name).write_text(text, encoding="utf-8")
+
+    def repro(self, *targets: str, code: int = 0) -> str:
+        assert reproduce(targets, 2, "loky") == code
+        return self.capsys.readouterr().err
+
+    def error(self, *targets: str, backend: str = "loky") -> str:
+        with pytest.raises(UserError) as caught:
+            reproduce(targets, 2, backend)
+        assert "\n" not in str(caught.value)
+        return str(caught.value)
+
+    def start(self, *command: str) -> subprocess.Popen[str]:
+        """Begins a command, in a process group of its own."""
+        return subprocess.Popen(
+            command, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
+        )
+
+    def locks(self) -> list[bytes]:
+        return [(self.folder / name).read_bytes() for name in ("dvc.lock", "more/dvc.lock")]
+
+    def wait_for(self, command: str) -> psutil.Process:
+        """The process of a stage, as soon as it is there."""
+        for _ in range(200):
+            for process in psutil.process_iter(["cmdline", "cwd"]):
+                if process.info["cmdline"] == command.split() and process.info["cwd"] == str(self.folder):
+                    return process
+            time.sleep(0.1)
+        raise AssertionError(f"{command} did not start")
+
+
+@pytest.fixture
+def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Tiny:
+    for name, value in {
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "PYTHONPATH": str(ROOT / "src"),
+        "DVC_NO_ANALYTICS": "1",
+        "DVC_SITE_CACHE_DIR": str(tmp_path / "site"),
+    }.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(tmp_path)
+    return Tiny(tmp_path, capsys)
+
+
+def ran(output: str) -> list[str]:
+    return re.findall(r"^\[\d+/\d+\] (\S+)  [0-9.]+ s$", output, re.MULTILINE)
+
+
+def ended(process: psutil.Process) -> bool:
+    return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE  # where nobody adopts orphans
+
+
+def test_it_leaves_what_dvc_leaves(tiny):
+    output = tiny.repro()
+    assert re.search(r"\[6/6\] table  [0-9.]+ s\n    hello from the table\n6 ran, 0 from DVC's cache, 0 were", output)
+    assert sorted(ran(tiny.repro("more/dvc.yaml"))) == ["more/dvc.yaml:thrice", "more/dvc.yaml:twice"]
+    ours = tiny.locks()
+    with Repo() as repo:
+        assert repo.status() == {}
+    assert tiny.repro("dvc.yaml", "more/dvc.yaml") == "Data and pipelines are up to date.\n"
+    # DVC alone, from nothing
+    for path in [*tiny.folder.rglob("dvc.lock"), *tiny.folder.glob("*.txt"), *tiny.folder.glob("more/*.txt")]:
+        path.unlink()
+    shutil.rmtree(tiny.folder / ".dvc/cache")
+    with Repo() as repo:
+        repo.reproduce()
+        repo.reproduce("more/dvc.yaml")
+    assert tiny.locks() == ours
+
+
+def test_targets_are_those_of_dvc_and_take_along_what_they_need(tiny):
+    assert set(ran(tiny.repro("alone", "more/dvc.yaml:twice"))) == {"alone", "z_first", "row@a", "more/dvc.yaml:twice"}
+    assert set(ran(tiny.repro("row"))) == {"row@b", "row@c"}
+    assert ran(tiny.repro("more/dvc.yaml")) == ["more/dvc.yaml:thrice"]
+
+
+def test_only_what_is_stale_runs_and_what_is_cached_is_restored(tiny):
+    tiny.repro()
+    tiny.write("rows/a", "new\n")
+    assert ran(tiny.repro()) == ["row@a", "table"]
+    assert (tiny.folder / "table.txt").read_text(encoding="utf-8") == "first\nnew\nfirst\nb\nfirst\nc\n"
+    tiny.write("rows/a", "a\n")
+    assert "row@a  from DVC's cache" in tiny.repro("row@a")
+
+
+def test_a_failure_stops_what_depends_on_it_and_nothing_else(tiny):
+    (tiny.folder / "rows/a").unlink()
+    (tiny.folder / "rows/a").mkdir()
+    output = tiny.repro(code=1)
+    assert "error: row@a: exit code 1: cat: rows/a: Is a directory\n    cat: rows/a: Is a directory\n" in output
+    assert "not run: table" in output
+    assert set(ran(output)) == {"z_first", "row@b", "row@c", "alone"}
+    assert "row@b" in (tiny.folder / "dvc.lock").read_text(encoding="utf-8")
+
+
+def test_a_stage_that_names_an_error_of_the_user_gives_exit_code_2(tiny):
+    tiny.write("dvc.yaml", PIPELINE.replace("echo alone > alone.txt", "echo 'error:' no such row >&2; exit 2"))
+    assert tiny.repro("alone", code=2) == "error: alone: no such row\n"
+
+
+def test_a_signal_stops_the_stages_keeps_what_has_finished_and_says_what_is_left(tiny):
+    tiny.write("params.yaml", "seconds: 61\n")
+    process = tiny.start("latentlab", "repro", "--jobs", "3")
+    sleeper = tiny.wait_for("sleep 61")
+    time.sleep(2)  # z_first and alone are over
+    # a second call says who is at work
+    assert f"another DVC process is at work here: PID {process.pid}: " in tiny.error()
+    process.terminate()
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 128 + signal.SIGTERM, output
+    assert "interrupted" in output
+    assert set(re.findall(r"row@.", output.partition("stopped: ")[2])) == {"row@a", "row@b", "row@c"}
+    assert "Traceback" not in output
+    assert ended(sleeper)
+    assert "z_first" in (tiny.folder / "dvc.lock").read_text(encoding="utf-8")
+
+
+def test_ctrl_c_at_a_terminal_is_the_schedulers_alone(tiny):
+    """It goes to all processes of the group, also to workers that are just starting."""
+    tiny.write("params.yaml", "seconds: 61\n")
+    command = ["latentlab", "repro", "--jobs", "2", "row@a"]
+    process = subprocess.Popen(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
+    while not any("loky" in " ".join(each.cmdline()) for each in psutil.Process(process.pid).children()):
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGINT)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 128 + signal.SIGINT, output
+    assert "Traceback" not in output
+
+
+def test_a_worker_that_is_killed_is_one_clear_error(tiny):
+    tiny.write("params.yaml", "seconds: 62\n")
+    process = tiny.start("latentlab", "repro", "--jobs", "2", "row@a")
+    sleeper = tiny.wait_for("sleep 62")
+    next(each for each in sleeper.parents() if "loky" in " ".join(each.cmdline())).kill()
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 1, output
+    assert "error: row@a: its worker died, killed or out of memory (TerminatedWorkerError)" in output
+    assert "z_first" in (tiny.folder / "dvc.lock").read_text(encoding="utf-8")
+    if not ended(sleeper):
+        sleeper.kill()
+
+
+def test_no_stage_outlives_a_repro_that_is_killed_and_the_next_one_goes_on(tiny):
+    tiny.write("params.yaml", "seconds: 60\n")
+    process = tiny.start("latentlab", "repro", "--jobs", "2", "row@a")
+    sleeper = tiny.wait_for("sleep 60")
+    process.kill()
+    process.wait()
+    process.stdout.close()
+    psutil.wait_procs([sleeper], timeout=30)
+    assert ended(sleeper)
+    tiny.write("params.yaml", "seconds: 0\n")
+    assert ran(tiny.repro("row@a"))[-1] == "row@a"
+
+
+@pytest.mark.parametrize("first_lost", ["outs:", "- path: c.txt"])
+def test_an_entry_of_the_run_cache_that_is_cut_is_not_used(tiny, first_lost):
+    stage = {"cmd": "tee b.txt < rows/a > c.txt", "deps": ["rows/a"], "outs": ["b.txt", "c.txt"]}
+    tiny.write("dvc.yaml", yaml.safe_dump({"stages": {"two": stage}}))
+    (tiny.folder / "more/dvc.yaml").unlink()
+    tiny.repro()
+    lock = (tiny.folder / "dvc.lock").read_bytes()
+    (entry,) = (tiny.folder / ".dvc/cache/runs").glob("*/*/*")
+    whole = entry.read_text(encoding="utf-8")
+    entry.write_text(whole[: whole.index(first_lost)], encoding="utf-8")
+    for name in ("dvc.lock", "b.txt", "c.txt"):
+        (tiny.folder / name).unlink()
+    assert ran(tiny.repro()) == ["two"]
+    assert (tiny.folder / "dvc.lock").read_bytes() == lock
+    assert entry.read_text(encoding="utf-8") == whole
+
+
+@pytest.mark.parametrize(
+    "left", ["", '{"write": {"', '{"write": {"%(file)s": {"pid": 1}}}', '{"write": {"%(file)s": %(other)s}}']
+)
+def test_a_list_of_users_that_a_killed_process_left_keeps_nobody_out(tiny, left):
+    """DVC writes it in place: half of it is left, or the number of a process that is another one's by now."""
+    other = json.dumps({"pid": os.getppid(), "cmd": "dvc repro"})
+    tiny.write(".dvc/tmp/rwlock", left % {"file": tiny.folder / "alone.txt", "other": other})
+    assert ran(tiny.repro("alone")) == ["alone"]
+
+
+def test_a_stage_that_dvc_runs_keeps_others_out(tiny):
+    tiny.write("params.yaml", "seconds: 63\n")
+    for module in ([], [sys.executable, "-m"]):
+        process = tiny.start(*module, "dvc", "repro", "row@a")
+        sleeper = tiny.wait_for("sleep 63")
+        assert f"another DVC process is at work here: PID {process.pid}: " in tiny.error()
+        process.kill()
+        sleeper.kill()
+        process.communicate(timeout=60)
+
+
+def test_bad_input_is_one_line(tiny):
+    assert "'nothing' not found" in tiny.error("nothing")
+    assert tiny.error(backend="magic") == "--backend magic: the backends are loky and dask"
+    tiny.write("params.yaml", "seconds: [\n")
+    assert "params.yaml" in tiny.error()

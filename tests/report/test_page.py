@@ -1,0 +1,138 @@
+"""What the reports say, and what they leave out."""
+
+import re
+import shutil
+from dataclasses import replace
+
+import made_up
+import numpy as np
+import pytest
+
+from conftest import PROJECT, ROOT
+from latentlab import paths
+from latentlab.comparison.tables import write_csv
+from latentlab.report.page import analyses_report, core_report, write_html
+from latentlab.report.sections import SECTIONS, of_core, with_content
+from latentlab.stages import plot, plot_analyses, report, report_analyses
+
+CLAIMS = "# The claims\n\n## Verdicts\n\nNone.\n"
+
+
+def test_the_report_has_a_section_for_every_comparison_and_only_the_figures_that_were_drawn():
+    text = core_report(made_up.of_core(made_up.runs()), {"probes", "loss_filters", "denoising"})
+    for comparison in PROJECT.comparisons.values():
+        assert f"## {comparison.title}\n" in text
+    assert text.count("![") == 2
+    count = len(PROJECT.published)
+    assert f"{count} of the {count} variants with a published figure are as good or better" in text
+    # `cae_filters_wide` has the smallest published error, and the made-up ones follow those
+    assert "`cae_filters_wide` has the smallest test MSE" in text
+    assert "on the raw pixels 98.50%" in text
+
+
+def test_the_report_of_the_analyses_ends_with_the_claims():
+    content = made_up.of_analyses()
+    text = analyses_report(content, {"denoising"}, CLAIMS)
+    assert text.count("![") == 1
+    # the made-up gain is above zero
+    assert "The gain in dB at sigma 0.2: from +1." in text
+    assert "3 of the 3 variants trained on clean images bring the image closer" in text
+    assert "## The claims\n\n### Verdicts\n" in text
+    assert all(f"## {section.title}\n" in text for section in SECTIONS if section.analysis)
+    only = analyses_report(replace(content, tables={"untrained": content.tables["untrained"]}), set(), CLAIMS)
+    assert re.findall("^## (.*)", only, re.MULTILINE) == [
+        "Untrained encoders and raw pixels",
+        "The claims",
+        "Where it all comes from",
+    ]
+
+
+@pytest.mark.parametrize("name", ["cae_baseline", "vae_2"])
+def test_the_reports_of_one_variant(name):
+    content = made_up.of_core(made_up.runs([name], seeds=[0]))
+    text = core_report(content, set())
+    assert "variants: 1, seeds of each: up to 1." in text
+    assert f"(`{name}`)" in text
+    assert not {section.title for section, _ in with_content(of_core(PROJECT), content)} & {
+        comparison.title for comparison in PROJECT.comparisons.values()
+    }
+    assert "## Denoising" in analyses_report(made_up.of_analyses([name]), set(), CLAIMS)
+
+
+def test_variants_that_were_trained_on_noise_alone_have_a_section_too():
+    text = analyses_report(made_up.of_analyses(["mlp_8_denoise"]), set(), CLAIMS)
+    assert "The gain in dB at sigma 0.2: +1." in text
+    assert "trained on clean images" not in text
+
+
+def test_nothing_was_run():
+    text = core_report(made_up.of_core(made_up.runs([])), set())
+    assert "No variant here has a published figure." in text
+    assert "nan" not in text
+
+
+def test_the_names_of_stages_are_those_of_the_pipeline_and_no_link_leads_out_of_the_page():
+    run = PROJECT.runs()[0]
+    for text in (
+        core_report(made_up.of_core(made_up.runs()), {"probes"}),
+        analyses_report(made_up.of_analyses(), set(), CLAIMS),
+    ):
+        assert not re.search(r"https?://|\]\((?!#|figures/)", text)
+        assert f"`tags.variant = '{run.variant}'`" in text
+        assert set(re.findall(r"\w+@[\w-]+", text)) <= {run.stage(stage) for stage in ("train", "evaluate", "probe")}
+        assert not re.search(r"\b(rows?|code size|asked|questions?)\b", text)
+
+
+def test_a_difference_within_the_spread_is_in_doubt():
+    content = made_up.of_core(made_up.runs())
+    near = content.leaderboard.assign(test_mse=0.01 + 1e-6 * np.arange(len(content.leaderboard)))
+    assert "not told apart" in core_report(replace(content, leaderboard=near), set())
+    assert "a small difference may be chance" in core_report(made_up.of_core(made_up.runs(seeds=[0])), set())
+
+
+def test_the_page_needs_no_other_file(tmp_path):
+    picture = bytes.fromhex("89504e470d0a1a0a")
+    (tmp_path / "figures").mkdir()
+    (tmp_path / "figures/probes.png").write_bytes(picture)
+    page = write_html(core_report(made_up.of_core(made_up.runs()), {"probes"}), tmp_path)
+    assert 'src="data:image/png;base64,iVBORw0KGgo="' in page
+    assert 'src="figures' not in page
+    assert '<h2 id="number-of-filters">' in page
+    assert 'href="#number-of-filters"' in page
+    assert '<div class="table"><table>' in page
+    assert 'name="viewport"' in page
+    assert "<title>latentlab: How small can the code" in page
+
+
+@pytest.fixture
+def workspace(tmp_path, monkeypatch):
+    """What the stages before have left of one variant."""
+    monkeypatch.chdir(tmp_path)
+    for path in (paths.PARAMS, paths.ANALYSES_PARAMS):
+        path.parent.mkdir(exist_ok=True)
+        shutil.copy(ROOT / path, path)
+    found, content = made_up.runs(["mlp_8"], [0]), made_up.of_analyses(["mlp_8", *made_up.BASELINES], spread=False)
+    monkeypatch.setattr("latentlab.comparison.results.read", lambda *_: found)
+    made = {paths.LEADERBOARD: content.leaderboard, paths.ANALYSES_LEADERBOARD: content.leaderboard}
+    made |= {paths.ANALYSES_TABLES / f"{name}.csv": table for name, table in content.tables.items()}
+    for path, table in (made | {paths.codecs("mnist"): made_up.codecs()}).items():
+        write_csv(table, path)
+    paths.CLAIMS_PAGE.write_text(CLAIMS, encoding="utf-8")
+    folder = found.runs[0].run.reconstructions
+    folder.mkdir(parents=True)
+    np.savez(folder / "arrays.npz", reconstructions=np.zeros((2, 10, 28, 28), np.uint8))
+
+
+@pytest.mark.parametrize(
+    ("stages", "page", "num_figures"),
+    [((plot, report), paths.REPORT_PAGE, 8), ((plot_analyses, report_analyses), paths.ANALYSES_REPORT_PAGE, 7)],
+)
+@pytest.mark.usefixtures("workspace")
+def test_the_stages_make_the_report_of_one_variant(stages, page, num_figures):
+    for stage in stages:
+        stage.main()
+    text = page.read_text(encoding="utf-8")
+    assert text.count("data:image/png;base64,") == num_figures
+    assert len(list((page.parent / "figures").glob("*.png"))) == num_figures
+    assert "mlp_8" in text
+    assert not re.search(r"\bnan\b", text)

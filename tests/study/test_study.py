@@ -1,0 +1,623 @@
+"""The trade-off study: its space, its rules, its workers, and what holds when they are killed."""
+
+import contextlib
+import math
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import optuna
+import pytest
+import torch
+import yaml
+from hypothesis import given, settings, strategies
+from optuna.trial import TrialState
+
+from conftest import PROJECT, ROOT
+from latentlab.data.images import Images, Splits
+from latentlab.models import check
+from latentlab.params import project as params
+from latentlab.params.strict import ParamsError
+from latentlab.params.study import Halving, Knee, LeastCompute, LowestError, Smallest, StudySettings, load
+from latentlab.study import front, objective, outcome, run, space, trials, worker
+from latentlab.study.front import hypervolume, knee, non_domination_ranks, winner
+from latentlab.study.storage import StorageError, errors_of_storage, open_storage
+from latentlab.study.trials import Reason
+from latentlab.tracking.processes import process_tags
+
+REAL = load(ROOT, PROJECT)
+SMALL_FAMILY = {
+    "depth": [1, 2], "channels": {"low": 2, "high": 6, "step": 2}, "kernel_sizes": [3, 4],
+    "latent_dim": {"low": 2, "high": 6}, "batch_norm": [False, True], "negative_slope": [0.0, 0.1], "loss": "mse",
+}  # fmt: skip
+SMALL_SPACE = {
+    "families": {"strided_cae": SMALL_FAMILY}, "training": {"optimizer.lr": {"low": 0.005, "high": 0.05, "log": True}},
+}  # fmt: skip
+SMALL_TRAINING = {
+    "epochs": 4, "batch_size": 32, "precision": "float32",
+    "optimizer": {"name": "muon", "lr": 0.02, "momentum": 0.95, "newton_schulz_steps": 3, "adamw_lr": 0.003},
+    "schedule": {"name": "constant"},
+}  # fmt: skip
+
+
+def content_with(**changes: Any) -> dict[str, Any]:
+    """The real study/params.yaml with a small study, and some of its keys changed."""
+    content = yaml.safe_load((ROOT / "study/params.yaml").read_text(encoding="utf-8"))["study"]
+    small = {
+        "space": SMALL_SPACE, "training": SMALL_TRAINING, "known_variants": [], "num_trials": 6,
+        "bounds": {"validation_mse": None, "latent_dim": None, "compute": None},
+        "halving": {"first_epoch": 1, "factor": 2, "num_spared": 2},
+    }  # fmt: skip
+    return content | small | changes
+
+
+def settings_with(**changes: Any) -> StudySettings:
+    return StudySettings.model_validate(content_with(**changes))
+
+
+class Live:
+    """Keeps what a trial tells of its training."""
+
+    def __init__(self) -> None:
+        self.epochs: list[dict[str, float]] = []
+        self.ended: tuple[str, dict[str, float]] | None = None
+
+    def log_epoch(self, record: dict[str, float]) -> None:
+        self.epochs.append(record)
+
+    def log_end(self, state: str, values: dict[str, float]) -> None:
+        self.ended = (state, values)
+
+
+def task_of(study: StudySettings, lives: dict[int, Live] | None = None, kind: type[Live] = Live) -> objective.Task:
+    images = torch.rand((96, 1, 28, 28), generator=torch.Generator().manual_seed(0))
+    train, validation = (Images(part, torch.zeros(len(part), dtype=torch.int64)) for part in images.split([64, 32]))
+    kept = {} if lives is None else lives
+
+    @contextlib.contextmanager
+    def track(number: int, candidate: dict[str, Any], sizes: dict[str, int]) -> Iterator[Live]:
+        assert candidate["variant"]["family"] in check.FAMILIES
+        assert sizes["num_parameters"] > 0
+        kept[number] = kind()
+        yield kept[number]
+
+    return objective.Task(study, Splits(train, validation, validation), torch.device("cpu"), track)
+
+
+def new_study(storage: Any = None) -> optuna.Study:
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    return optuna.create_study(study_name="s", storage=storage, directions=["minimize"] * 3, load_if_exists=True)
+
+
+def run_trials(study: StudySettings, search: optuna.Study, folder: Path, count: int | None = None) -> dict[int, Live]:
+    lives: dict[int, Live] = {}
+    worker.work(search, task_of(study, lives), count or study.num_trials, folder / "lock")
+    return lives
+
+
+def outcomes(search: optuna.Study) -> list[tuple[Any, ...]]:
+    """What a study came to, without numbers and times: trials that were tried again count once."""
+    return [
+        (trial.state, trial.params, trial.values, trial.user_attrs.get("errors"), trial.user_attrs.get("reason"))
+        for trial in search.trials
+        if trial.state != TrialState.FAIL
+    ]
+
+
+# what study/params.yaml may say
+
+
+def dimension_of(dimension: Any) -> dict[str, Any]:
+    return {"space": {"families": {"strided_cae": SMALL_FAMILY | {"latent_dim": dimension}}, "training": {}}}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"space": {"families": {}, "training": {}}}, "study.space.families"),
+        ({"num_trials": 0}, "study.num_trials"),
+        ({"winners": {"mlp_8": {"rule": "knee"}}}, "study.winners.mlp_8: a variant or a baseline has that name"),
+        ({"winners": {"x": {"rule": "best"}}}, "study.winners.x"),
+        ({"champion": "x"}, "study.champion: 'x' is not in winners: choose from tradeoff_found, tradeoff_smallest"),
+        ({"known_variants": ["nobody"]}, "study.known_variants: 'nobody' is not in variants"),
+        ({"reference": "nobody"}, "study.reference: 'nobody' is not in variants"),
+        ({"source": "Z"}, "study.source: 'Z' is not in sources"),
+        ({"halving": {"first_epoch": 1, "factor": 1, "num_spared": 0}}, "study.halving.factor"),
+        (dimension_of({"low": 8, "high": 4}), "strided_cae.latent_dim.range: the range is empty: low 8 is above high 4"),
+        (dimension_of({"low": 0, "high": 4, "log": True}), "starts above 0"),
+        (dimension_of({"low": 1.0, "high": 4.0, "step": 2}), "a step goes with a range of whole numbers"),
+        (dimension_of([]), "at least 1 item"),
+        (dimension_of({"low": 1}), "study.space.families.strided_cae.latent_dim.range.high"),
+    ],
+)
+def test_faults_in_the_settings_are_named(tmp_path, change, message):
+    path = tmp_path / "study/params.yaml"
+    path.parent.mkdir()
+    path.write_text(yaml.safe_dump({"study": content_with(**change)}), encoding="utf-8")
+    with pytest.raises(ParamsError) as caught:
+        load(tmp_path, PROJECT)
+    assert message in str(caught.value)
+    assert str(caught.value).startswith(str(path))
+
+
+def family_with(**changes: Any) -> dict[str, Any]:
+    return {"space": {"families": {"strided_cae": SMALL_FAMILY | changes}, "training": {}}}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            {"space": {"families": {"perceptron": {"x": 1}}, "training": {}}},
+            "perceptron: unknown family: choose from strided",
+        ),
+        (
+            {"space": {"families": {"mlp": {"depth": 2, "latent_dim": 2}}, "training": {}}},
+            "families.mlp: widths is missing",
+        ),
+        (family_with(colour=1), "strided_cae.colour: unknown key"),
+        (family_with(depth=[0]), "strided_cae.depth: a whole number from 1 on"),
+        ({"space": SMALL_SPACE | {"training": {"optimizer.rate": 1}}}, "training.optimizer.rate: unknown key"),
+        ({"space": SMALL_SPACE | {"training": {"batch_size": [64, 128]}}}, "study.training has 32, outside of the space"),
+        ({"known_variants": ["mlp_8"]}, "known_variants: mlp_8: its family 'mlp' is not in"),
+        (
+            {"known_variants": ["cae_baseline"]},
+            "known_variants: cae_baseline: channels is .32, 32, 64., outside of the space: 2 to 6",
+        ),
+    ],
+)
+def test_a_space_that_cannot_be_searched_is_named_before_any_training(change, message):
+    with pytest.raises(ParamsError, match=message):
+        space.check(PROJECT, settings_with(**change))
+
+
+def test_the_study_of_the_project_can_be_searched():
+    space.check(PROJECT, REAL)
+
+
+# the space
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=strategies.integers(0, 10**6))
+def test_the_known_variant_of_a_drawn_candidate_is_the_same_draw(seed):
+    trial = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=seed)).ask()
+    try:
+        candidate = space.draw(trial, REAL)
+        space.sizes(candidate.variant)
+    except ParamsError:
+        return  # layers that do not fit
+    known = candidate.variant.model_copy(update={"training": "cae"})
+    project = PROJECT.model_copy(update={"variants": PROJECT.variants | {"known": known}})
+    drawn = {key: value for key, value in trial.params.items() if key != "optimizer.lr"}
+    assert space.trial_of(project, REAL, "known") == drawn | {"optimizer.lr": REAL.training.optimizer.lr}
+
+
+def test_a_known_variant_in_the_queue_is_trained_as_it_is():
+    search = new_study()
+    search.enqueue_trial(space.trial_of(PROJECT, REAL, "cae_tradeoff"))
+    candidate = space.draw(search.ask(), REAL)
+    assert candidate.variant.architecture == PROJECT.variant("cae_tradeoff").architecture
+    assert candidate.training == REAL.training
+    assert space.sizes(candidate.variant) == space.Sizes(latent_dim=16, num_parameters=85_649, num_macs=1_856_512)
+
+
+# the front
+
+
+def brute_ranks(points: np.ndarray) -> list[int]:
+    left, ranks, rank = set(range(len(points))), {}, 0
+    while left:
+        front = {i for i in left if not any((points[j] <= points[i]).all() and (points[j] < points[i]).any() for j in left)}
+        ranks |= dict.fromkeys(front, rank)
+        left -= front
+        rank += 1
+    return [ranks[i] for i in range(len(points))]
+
+
+@settings(max_examples=50, deadline=None)
+@given(seed=strategies.integers(0, 10**6), count=strategies.integers(1, 14), size=strategies.integers(1, 3))
+def test_ranks_and_hypervolume_against_the_definition(seed, count, size):
+    random = np.random.default_rng(seed)
+    points = random.integers(0, 6, (count, size)).astype(float)
+    assert non_domination_ranks(points).tolist() == brute_ranks(points)
+    reference = np.full(size, 5.0)
+    # whole numbers: the box falls into cells, each dominated as a whole or not at all
+    cells = np.stack(np.meshgrid(*[np.arange(5)] * size, indexing="ij"), axis=-1).reshape(-1, size)
+    dominated = (points[:, None] <= cells[None]).all(axis=2).any(axis=0)
+    assert hypervolume(points, reference) == pytest.approx(dominated.mean(), abs=1e-12)
+
+
+def test_a_value_that_is_no_number_dominates_nothing():
+    assert non_domination_ranks(np.array([[math.nan, 1.0], [1.0, 1.0], [2.0, 2.0]])).tolist() == [1, 0, 1]
+
+
+def test_the_knee_is_nearest_to_the_best_of_everything():
+    points = np.array([[1.0, 100.0], [2.0, 12.0], [50.0, 10.0]])
+    assert knee(points) == 1
+    assert knee(np.array([[3.0, 3.0]])) == 0
+
+
+POINTS = [(0.01, 16.0, 900.0), (0.02, 8.0, 500.0), (0.02, 8.0, 400.0), (0.05, 2.0, 100.0), (0.03, 30.0, 5000.0)]
+
+
+@pytest.mark.parametrize(
+    ("rule", "expected"),
+    [
+        (Smallest(rule="smallest", validation_mse=0.02), 2),
+        (Smallest(rule="smallest", validation_mse=1.0), 3),
+        (Smallest(rule="smallest", validation_mse=0.001), None),
+        (LowestError(rule="lowest_error", latent_dim=16, compute=899), 2),
+        (LowestError(rule="lowest_error", latent_dim=16, compute=900), 0),
+        (LowestError(rule="lowest_error", latent_dim=1, compute=900), None),
+        (LeastCompute(rule="least_compute", validation_mse=0.02, latent_dim=16), 2),
+        (LeastCompute(rule="least_compute", validation_mse=0.01, latent_dim=16), 0),
+        (Knee(rule="knee"), 3),  # (1, 0, 0) after scaling, nearer to the ideal than (0.43, 0.67, 0.63)
+    ],
+)
+def test_who_wins_by_which_rule(rule, expected):
+    assert winner(POINTS, rule) == expected
+    assert winner([], rule) is None
+
+
+# successive halving
+
+
+def test_the_rungs():
+    rule = Halving(first_epoch=1, factor=2, num_spared=0)
+    assert front.rungs(rule, 9) == [1, 2, 4, 8]
+    assert front.rungs(rule, 8) == [1, 2, 4]  # after the last epoch there is nothing to decide
+    assert front.rungs(Halving(first_epoch=3, factor=3, num_spared=0), 3) == []
+    assert front.rungs(None, 100) == []
+
+
+def test_a_trial_goes_on_if_it_is_in_the_best_part_by_rank():
+    rule = Halving(first_epoch=1, factor=2, num_spared=3)
+    chain = [(float(i), 1.0, 1.0) for i in range(9)]  # each dominates the next
+    assert front.goes_on((3.5, 1.0, 1.0), chain, rule)  # ten in all, four better
+    assert not front.goes_on((4.5, 1.0, 1.0), chain, rule)  # five better: no more
+    assert not front.goes_on((9.0, 1.0, 1.0), chain[:3], rule)
+    assert front.goes_on((9.0, 1.0, 1.0), chain[:2], rule)  # one of the first three
+
+
+@settings(max_examples=50, deadline=None)
+@given(seed=strategies.integers(0, 10**6), factor=strategies.integers(2, 9))
+def test_what_nothing_dominates_always_goes_on(seed, factor):
+    points = np.random.default_rng(seed).integers(0, 5, (20, 3)).astype(float)
+    ranks = brute_ranks(points)
+    rule = Halving(first_epoch=1, factor=factor, num_spared=0)
+    for index, rank in enumerate(ranks):
+        others = [tuple(point) for at, point in enumerate(points) if at != index]
+        if rank == 0:
+            assert front.goes_on(tuple(points[index]), others, rule)
+
+
+# workers
+
+
+def test_a_study_has_as_many_trained_trials_as_asked_for(tmp_path):
+    small = settings_with(bounds={"validation_mse": None, "latent_dim": 5, "compute": None}, num_trials=8)
+    search = new_study()
+    lives = run_trials(small, search, tmp_path)
+    counts = trials.counts(search.trials)
+    assert counts.trained == 8 == counts.finished + counts.stopped
+    assert counts.running == counts.failed == counts.retried == 0
+    assert counts.untrained == len(search.trials) - 8
+    assert all(trial.user_attrs["latent_dim"] <= 5 for trial in search.trials if trial.state == TrialState.COMPLETE)
+    for trial in search.trials:
+        if trial.user_attrs.get("reason") in trials.UNTRAINED:
+            assert trial.number not in lives
+            continue
+        errors = trial.user_attrs["errors"]
+        assert errors == [record["validation_mse"] for record in lives[trial.number].epochs]
+        stopped = trial.user_attrs.get("reason") == Reason.HALVING
+        assert (len(errors) < 4) == stopped == (trial.state == TrialState.PRUNED)
+        assert lives[trial.number].ended[0] == ("stopped early" if stopped else "finished")
+        if not stopped:
+            assert trial.values == [errors[-1], trial.user_attrs["latent_dim"], trial.user_attrs["num_parameters"]]
+    run_trials(small, search, tmp_path)  # has nothing left to do
+    assert trials.counts(search.trials) == counts
+
+
+def test_without_halving_every_trial_is_trained_to_its_end(tmp_path):
+    search = new_study()
+    lives = run_trials(settings_with(halving=None), search, tmp_path)
+    assert all(len(live.epochs) == 4 for live in lives.values())
+    assert trials.counts(search.trials).stopped == 0
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "nsga2", "random"])
+def test_one_worker_and_a_seed_make_the_same_study(tmp_path, sampler):
+    small = settings_with(sampler=sampler, num_trials=7)
+    first, second, other = new_study(), new_study(), new_study()
+    run_trials(small, first, tmp_path)
+    run_trials(small, second, tmp_path, 3)
+    run_trials(small, second, tmp_path)  # goes on
+    assert outcomes(first) == outcomes(second)
+    run_trials(settings_with(sampler=sampler, num_trials=7, seed=1), other, tmp_path)
+    assert outcomes(first) != outcomes(other)
+
+
+def test_an_interrupted_trial_is_tried_again_and_the_study_ends_as_if_nothing_had_been(tmp_path):
+    small = settings_with()
+    expected, search = new_study(), new_study()
+    run_trials(small, expected, tmp_path)
+    epochs = 0
+
+    class Impatient(Live):
+        def log_epoch(self, record: dict[str, float]) -> None:  # noqa: ARG002
+            nonlocal epochs
+            epochs += 1
+            if epochs in (3, 8):
+                raise KeyboardInterrupt
+
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            worker.work(search, task_of(small, kind=Impatient), 6, tmp_path / "lock")
+    assert trials.counts(search.trials).retried == 2
+    run_trials(small, search, tmp_path)
+    assert outcomes(search) == outcomes(expected)
+    assert trials.counts(search.trials).trained == 6
+
+
+def test_a_known_variant_that_is_interrupted_before_it_is_drawn_is_tried_again():
+    search = new_study()
+    search.enqueue_trial(drawn := space.trial_of(PROJECT, REAL, "cae_tradeoff"), user_attrs={"known_variant": "x"})
+    search.tell(search.ask(), state=TrialState.FAIL)
+    trials.try_again(search, search.trials[0], most=1)
+    trials.try_again(search, search.trials[1], most=1)  # once is enough
+    assert len(search.trials) == 2
+    again = search.ask()
+    space.draw(again, REAL)
+    assert (again.params, again.user_attrs["known_variant"]) == (drawn, "x")
+
+
+def test_the_same_configuration_is_not_trained_twice(tmp_path):
+    small = settings_with(halving=None)
+    search = new_study()
+    drawn = {"family": "strided_cae", "strided_cae.depth": 1, "strided_cae.channels.0": 2, "strided_cae.kernel_sizes.0": 3}
+    drawn |= {"strided_cae.latent_dim": 2, "strided_cae.batch_norm": False, "strided_cae.negative_slope": 0.0}
+    for _ in range(2):
+        search.enqueue_trial(drawn | {"optimizer.lr": 0.02}, skip_if_exists=False)
+    lives = run_trials(small, search, tmp_path, 2)
+    assert sorted(lives) == [0, 2]
+    assert search.trials[1].user_attrs["same_as"] == 0
+    assert search.trials[1].values == search.trials[0].values
+    assert trials.counts(search.trials).untrained == 1
+    assert [trial.number for trial in trials.contenders(search.trials, small)] == [0, 2]
+
+
+def test_a_loss_that_is_not_finite_fails_its_trial_only(tmp_path):
+    wild = SMALL_TRAINING | {"optimizer": {"name": "adam", "lr": 1e30, "weight_decay": 0.0}}
+    search = new_study()
+    run_trials(settings_with(training=wild, space=SMALL_SPACE | {"training": {}}), search, tmp_path, 3)
+    counts = trials.counts(search.trials)
+    assert (counts.failed, counts.finished) == (3, 0)
+    assert all(trial.user_attrs["reason"] == Reason.LOSS for trial in search.trials if trial.state == TrialState.FAIL)
+
+
+def test_a_fault_of_ours_ends_the_trial_and_is_not_hidden(tmp_path):
+    class Broken(Live):
+        def log_epoch(self, record: dict[str, float]) -> None:  # noqa: ARG002
+            raise ZeroDivisionError
+
+    search = new_study()
+    with pytest.raises(ZeroDivisionError):
+        worker.work(search, task_of(settings_with(), kind=Broken), 2, tmp_path / "lock")
+    assert [trial.state for trial in search.trials] == [TrialState.FAIL]
+
+
+def test_bounds_that_leave_hardly_anything_end_the_search(tmp_path, monkeypatch):
+    monkeypatch.setattr(worker, "MOST_ASKED_PER_TRAINED", 5)
+    small = settings_with(bounds={"validation_mse": None, "latent_dim": 1, "compute": None})
+    with pytest.raises(worker.ExhaustedError, match=r"study 'tradeoff': 6 trials .* 0 were trained: widen study.space"):
+        run_trials(small, new_study(), tmp_path)
+
+
+def test_a_bound_on_the_error_keeps_a_trial_off_the_front(tmp_path):
+    free, search = settings_with(halving=None), new_study()
+    run_trials(free, search, tmp_path)
+    errors = sorted(trial.values[0] for trial in trials.contenders(search.trials, free))
+    bounded = settings_with(halving=None, bounds={"validation_mse": errors[1], "latent_dim": None, "compute": None})
+    again = new_study()
+    run_trials(bounded, again, tmp_path)
+    assert trials.front(again.trials, bounded)[0].values[0] == errors[0]
+    for trial in again.trials:
+        if trial.state == TrialState.COMPLETE:
+            assert trial.constraints["validation_mse"] == pytest.approx(trial.values[0] / errors[1] - 1)
+    assert all(trial.values[0] <= errors[1] for trial in trials.front(again.trials, bounded))
+    within = {trial.number for trial in trials.contenders(again.trials, bounded)}
+    assert {trial.number for trial in again.best_trials} <= within
+
+
+def test_a_trial_whose_process_is_gone_is_tried_again(tmp_path):
+    small, search, expected = settings_with(), new_study(), new_study()
+    search.sampler = worker.sampler(small, 0)
+    killed = search.ask()
+    killed.set_user_attr("process", process_tags())
+    space.draw(killed, small)
+    assert trials.Watch(1e9).retry_lost(search) == []  # it lives
+    killed.set_user_attr("process", process_tags() | {"process.started": "long ago"})
+    run_trials(small, search, tmp_path)
+    run_trials(small, expected, tmp_path)
+    assert search.trials[0].state == TrialState.FAIL
+    assert trials.counts(search.trials).retried == 1
+    assert outcomes(search) == outcomes(expected)
+
+
+def test_a_trial_of_another_machine_that_falls_silent_is_taken_for_lost():
+    search, watch = new_study(), trials.Watch(0.3)
+    elsewhere = {"process.host": "elsewhere", "process.pid": "1", "process.started": "0"}
+    talking, silent, here = (search.ask() for _ in range(3))
+    for trial in (talking, silent):
+        trial.set_user_attr("process", elsewhere)
+    here.set_user_attr("process", process_tags())
+    search.ask()  # its worker is just about to say who it is
+    began = time.monotonic()
+    errors, lost = [], []
+    while len(lost) < 2:  # two that fall silent at the same time may be found by two looks
+        talking.set_user_attr("errors", errors := [*errors, 0.1])
+        lost += watch.retry_lost(search)
+        time.sleep(0.01)
+    assert time.monotonic() - began >= 0.3
+    assert lost == [1, 3]
+    assert [trial.state for trial in search.trials] == [
+        TrialState.RUNNING, TrialState.FAIL, TrialState.RUNNING, TrialState.FAIL, TrialState.WAITING, TrialState.WAITING,
+    ]  # fmt: skip
+    assert trials.Watch(0.3).retry_lost(search) == []  # who begins to watch has heard nobody fall silent
+
+
+def test_a_trial_that_takes_every_worker_down_is_given_up():
+    search, watch = new_study(), trials.Watch(0)
+    for number in range(trials.MAX_RETRIES + 1):
+        again = search.ask()
+        again.set_user_attr("process", {"process.host": "elsewhere"})
+        again.set_user_attr("configuration", "x")
+        assert watch.retry_lost(search) == []
+        assert watch.retry_lost(search) == [number]
+    assert not search.get_trials(states=(TrialState.WAITING,))
+
+
+def test_a_worker_waits_for_the_last_trial_of_another_machine_and_takes_it_over(tmp_path):
+    small = settings_with(num_trials=4, stale_after_seconds=0.5)
+    search = new_study()
+    elsewhere = search.ask()
+    elsewhere.set_user_attr("process", {"process.host": "elsewhere", "process.pid": "1", "process.started": "0"})
+    run_trials(small, search, tmp_path)
+    counts = trials.counts(search.trials)
+    assert search.trials[elsewhere.number].state == TrialState.FAIL
+    assert (counts.trained, counts.retried, counts.running, counts.waiting) == (4, 1, 0, 0)
+
+
+# what is left
+
+
+def test_the_winners_become_variants_of_the_project(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    small = settings_with(
+        winners={"tradeoff_found": {"rule": "knee"}, "none": {"rule": "smallest", "validation_mse": 1e-9}}
+    )
+    search = new_study()
+    run_trials(small, search, tmp_path)
+    files = outcome.write_tables(small, search.trials)
+    assert [path.name for path in files] == ["trials.csv", "front.csv", "hypervolume.csv", "winners.json"]
+    assert outcome.write_found(small, search.trials, tmp_path / "study/found.yaml") == ["tradeoff_found"]
+    (tmp_path / "params.yaml").write_bytes((ROOT / "params.yaml").read_bytes())
+    joined = params.load(tmp_path)
+    check.check(joined.variants)
+    best = outcome.winners(search.trials, small)["tradeoff_found"]
+    expected = best.user_attrs["variant"] | {"training": "tradeoff_found"}
+    assert joined.variant("tradeoff_found").model_dump() == expected
+    assert joined.training_of("tradeoff_found", "fast").model_dump() == best.user_attrs["training"] | {"epochs": 20}
+    assert (joined.found.recipes, joined.found.seeds) == (["fast"], [0, 1, 2])
+    volumes = list(outcome.history(search.trials, small)["hypervolume"])
+    assert len(volumes) == 6
+    assert volumes == sorted(volumes)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("found: 3", "found.yaml: found"),
+        ("found: {recipes: [], seeds: [], variants: {}}", r"found.yaml: found.training: Field required"),
+        ("[1]", "found.yaml: Input should be"),
+        ("found: {a: &a [*a]}", "found.yaml"),
+    ],
+)
+def test_a_broken_found_yaml_is_named(tmp_path, content, message):
+    (tmp_path / "study").mkdir()
+    (tmp_path / "params.yaml").write_bytes((ROOT / "params.yaml").read_bytes())
+    (tmp_path / "study/found.yaml").write_text(content, encoding="utf-8")
+    with pytest.raises(ParamsError, match=message):
+        params.load(tmp_path)
+
+
+# storages
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("nonsense", "'nonsense' is no URL of a storage: it is one of sqlite"),
+        ("postgresql://me:secret@127.0.0.1:1/x", r"postgresql://me:\*\*\*@127.0.0.1:1/x (needs a package|cannot be used)"),
+        ("mysql+nodriver://me:secret@127.0.0.1/x", "mysql"),
+        ("grpc://nowhere", "names no host and port"),
+        ("sqlite:////proc/nowhere/study.db", "cannot be used"),
+    ],
+)
+def test_a_storage_that_cannot_be_used_is_named_without_its_password(url, message):
+    with pytest.raises(StorageError, match=message) as caught:
+        open_storage(url)
+    assert "secret" not in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_database_of_another_version_is_named(tmp_path):
+    import sqlite3
+
+    url = f"sqlite:///{tmp_path / 'study.db'}"
+    new_study(open_storage(url))
+    with sqlite3.connect(tmp_path / "study.db") as database:
+        database.execute("UPDATE alembic_version SET version_num = 'v0.9.0.a'")
+    database.close()
+    with pytest.raises(StorageError, match="optuna storage upgrade"):
+        open_storage(url)
+
+
+def test_a_file_that_is_no_database_is_named(tmp_path):
+    (tmp_path / "study.db").write_text("not a database, but quite a long text" * 99)
+    with pytest.raises(StorageError, match="not a database"):
+        open_storage(f"sqlite:///{tmp_path / 'study.db'}")
+
+
+def test_a_storage_that_goes_away_in_the_middle_is_named(tmp_path):
+    url = f"sqlite:///{tmp_path}/study.db"
+    study = optuna.create_study(storage=open_storage(url))
+    study.ask()
+    (tmp_path / "study.db").write_bytes(b"x" * 5000)
+    with (
+        pytest.raises(StorageError, match="does not answer any more: file is not a database; the trials"),
+        errors_of_storage(url),
+    ):
+        study.ask()
+
+
+def test_a_study_of_another_space_under_the_same_name_is_not_touched(tmp_path):
+    url = f"sqlite:///{tmp_path / 'study.db'}"
+
+    def open_with(digest: str = "digest", **changes: Any) -> None:
+        small = settings_with(**changes)
+        parts = small.model_dump(exclude=trials.FREE) | {"data_digest": digest}
+        run.open_study(PROJECT, small, url, trials.definition(parts))
+
+    open_with()
+    open_with(num_trials=99, winners={"other": {"rule": "knee"}})  # these may change
+    with pytest.raises(run.StudyError, match=r"has another compute, space: give yours another name"):
+        open_with(compute="macs", space=SMALL_SPACE | {"training": {}})
+    with pytest.raises(run.StudyError, match="has another data_digest"):
+        open_with("other")
+
+
+def test_known_variants_wait_first_and_once(tmp_path):
+    url = f"journal:////{tmp_path.relative_to('/')}/study.log"
+    for _ in range(2):
+        search = run.open_study(PROJECT, REAL, url, {"data": "digest"})
+    waiting = [trial.user_attrs["known_variant"] for trial in search.trials]
+    assert waiting == REAL.known_variants
+    assert (tmp_path / "study.log").exists()
+
+
+def test_what_matters_equally_stands_in_the_order_of_its_name():
+    study = new_study()
+    names = ["zeta", "alpha", "mu"]
+    distributions = {name: optuna.distributions.FloatDistribution(0, 1) for name in names}
+    distributions["family"] = optuna.distributions.CategoricalDistribution(["mlp"])
+    for number in range(outcome.FEWEST_FOR_IMPORTANCES):
+        share = number / outcome.FEWEST_FOR_IMPORTANCES
+        drawn = dict.fromkeys(names, share) | {"family": "mlp"}
+        study.add_trial(optuna.trial.create_trial(params=drawn, distributions=distributions, values=[share, 1.0, 1.0]))
+    found = outcome.importances(study)["mlp"]
+    assert len(set(found.values())) == 1
+    assert list(found) == sorted(names)

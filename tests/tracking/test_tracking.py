@@ -1,0 +1,394 @@
+"""MLflow for real: SQLite stores in temporary folders, real processes that are killed."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+from types import SimpleNamespace
+
+import mlflow
+import pytest
+import torch
+from mlflow.entities import ViewType
+
+from conftest import PROJECT, ROOT
+from latentlab.params.recipes import Training
+from latentlab.paths import Run
+from latentlab.tracking import describe, runs, store
+from latentlab.tracking.artifacts import lacks_files
+from latentlab.tracking.store import TrackingError
+from tracked import RECORDS, TRAINING, VARIANT, everything, history, outputs, the_whole_run, train
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore"),  # mlflow, sqlalchemy and torch.export warn of their own affairs
+]
+
+
+@pytest.fixture(autouse=True)
+def no_store_from_outside(tmp_path, monkeypatch):
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    for variable in ("MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME", "MLFLOW_RUN_ID", "DVC_STAGE"):
+        monkeypatch.delenv(variable, raising=False)
+    yield
+    mlflow.set_tracking_uri(None)
+
+
+def test_a_run_holds_training_and_evaluation(tmp_path):
+    experiment_id = store.open_store(tmp_path)
+    assert (tmp_path / "mlruns/mlflow.db").exists()
+    train(experiment_id, outputs(tmp_path / "variant", None))
+    assert runs.log_run(experiment_id, outputs(tmp_path / "variant", None)) == "up to date"
+    assert runs.log_run(experiment_id, outputs(tmp_path / "variant", 0.03)) == "evaluation added"
+    run = the_whole_run(experiment_id)
+    run_id = run.info.run_id
+    assert run.info.run_name == "mlp_2-mnist-fast-0"
+    assert history(run_id, "speed/images_per_second") == [(1, 100.0), (2, 110.0)]
+    assert history(run_id, "test/mse") == [(0, 0.03)]
+    assert run.data.params["optimizer.name"] == "muon"
+    assert run.data.params["split.train"] == "55000"
+    wanted = {"variant": "mlp_2", "dataset": "mnist", "recipe": "fast", "seed": "0"}
+    wanted |= {"source": "B", "family": "mlp", "device": "cpu", "comparisons": "bottleneck"}
+    assert run.data.tags.items() >= wanted.items()
+    assert run.data.tags["mlflow.note.content"] == "what it is"
+    assert run.inputs.dataset_inputs[0].dataset.name == "mnist"
+    assert "metrics.json" in {artifact.path for artifact in mlflow.MlflowClient().list_artifacts(run_id)}
+
+
+@pytest.mark.parametrize(
+    ("pattern", "left"),
+    [
+        ("*/artifacts/checkpoint/*", None),
+        ("*/artifacts/checkpoint/*", 500),
+        ("models/*/*/MLmodel", None),
+        ("models/*/*/data/*", 0),
+    ],
+)
+def test_a_run_whose_files_are_gone_or_cut_is_logged_again(tmp_path, pattern, left):
+    experiment_id = store.open_store(tmp_path)
+    row = outputs(tmp_path / "variant", 0.03)
+    runs.log_run(experiment_id, row)
+    assert runs.log_run(experiment_id, row) == "up to date"
+    path = next((tmp_path / "mlruns/artifacts").glob(pattern))
+    if left is None:
+        path.unlink()
+    else:
+        path.write_bytes(path.read_bytes()[:left])
+    assert [lacks_files(run) for run in everything(experiment_id)] == [True]
+    assert runs.log_run(experiment_id, row) == "logged from the output files"
+    assert [lacks_files(run) for run in everything(experiment_id)] == [False]
+
+
+@pytest.mark.parametrize(
+    ("uri", "words"), [("sqlite://", "gone with the process"), ("postgresql+nothing://a:hush@h/db", r"a:\*\*\*@h")]
+)
+def test_a_store_that_cannot_be_one_is_said(uri, words):
+    with pytest.raises(TrackingError, match=words) as caught:
+        store.check_server(uri)
+    assert "hush" not in str(caught.value)
+
+
+def test_the_model_loads_without_our_classes(tmp_path):
+    experiment_id = store.open_store(tmp_path)
+    trained = outputs(tmp_path / "variant", 0.03)
+    runs.log_run(experiment_id, trained)
+    x = torch.rand(5, 1, 28, 28)
+    torch.save(x, tmp_path / "x.pt")
+    code = f"""
+        import sys, torch, mlflow
+        mlflow.set_tracking_uri("sqlite:///{tmp_path}/mlruns/mlflow.db")
+        (run,) = mlflow.MlflowClient().search_runs(["{experiment_id}"])
+        uri = "models:/" + run.outputs.model_outputs[0].model_id
+        info = mlflow.models.get_model_info(uri)
+        assert info.signature is not None and info.saved_input_example_info is not None
+        torch.save(mlflow.pytorch.load_model(uri)(torch.load("{tmp_path}/x.pt")), "{tmp_path}/y.pt")
+        assert "latentlab" not in sys.modules
+    """
+    subprocess.run([sys.executable, "-W", "ignore", "-c", textwrap.dedent(code)], check=True, cwd=tmp_path)
+    with torch.inference_mode():
+        assert torch.allclose(torch.load(tmp_path / "y.pt"), trained.model.eval()(x), atol=1e-6)
+
+
+def test_logging_again_leaves_one_run_with_each_value_once(tmp_path):
+    experiment_id = store.open_store(tmp_path)
+    for _ in range(2):
+        train(experiment_id, outputs(tmp_path / "variant", 0.03))
+        runs.log_run(experiment_id, outputs(tmp_path / "variant", 0.03))
+        assert runs.log_run(experiment_id, outputs(tmp_path / "variant", 0.03)) == "up to date"
+    (run,) = everything(experiment_id)
+    assert history(run.info.run_id, "curve/validation_mse") == [(1, 0.05), (2, 0.04)]
+    assert history(run.info.run_id, "test/mse") == [(0, 0.03)]
+
+
+def test_a_store_without_the_run_gets_it_from_the_files(tmp_path):
+    experiment_id = store.open_store(tmp_path)
+    assert runs.log_run(experiment_id, outputs(tmp_path / "variant", 0.03)) == "logged from the output files"
+    (run,) = everything(experiment_id)
+    assert history(run.info.run_id, "curve/train_loss") == [(1, 0.3), (2, 0.2)]
+    assert history(run.info.run_id, "test/mse") == [(0, 0.03)]
+    assert run.data.tags["replayed"] == "true"
+    assert runs.log_run(experiment_id, outputs(tmp_path / "variant", 0.03)) == "up to date"
+    assert runs.log_run(experiment_id, outputs(tmp_path / "other", 0.03, seed=1)) == "logged from the output files"
+    assert len(everything(experiment_id)) == 2
+
+
+def test_a_new_evaluation_replaces_the_old_one_and_keeps_what_only_the_training_knew(tmp_path):
+    experiment_id = store.open_store(tmp_path)
+    train(experiment_id, outputs(tmp_path / "variant", None))
+    runs.log_run(experiment_id, outputs(tmp_path / "variant", 0.03))
+    assert runs.log_run(experiment_id, outputs(tmp_path / "variant", 0.02)) == "logged from the output files"
+    (run,) = everything(experiment_id)
+    assert history(run.info.run_id, "test/mse") == [(0, 0.02)]
+    assert history(run.info.run_id, "speed/images_per_second") == [(1, 100.0), (2, 110.0)]
+
+
+@pytest.mark.parametrize(("error", "status"), [(RuntimeError("no"), "FAILED"), (KeyboardInterrupt(), "KILLED")])
+def test_a_training_that_does_not_end_well(tmp_path, error, status):
+    experiment_id = store.open_store(tmp_path)
+    trained = outputs(tmp_path / "variant", None)
+
+    def train_and_fail() -> None:
+        with runs.training_run(experiment_id, trained.description, trained.note, trained.tags) as run:
+            run.log_epoch(RECORDS[0])
+            raise error
+
+    with pytest.raises(type(error)):
+        train_and_fail()
+    (found,) = everything(experiment_id)
+    assert found.info.status == status
+    assert type(error).__name__ in found.data.tags["failure"]
+    # it is no trained run: the next one does not add to it
+    assert runs.log_run(experiment_id, outputs(tmp_path / "variant", 0.03)) == "logged from the output files"
+
+
+def start_and_wait(tmp_path: Path) -> subprocess.Popen[str]:
+    code = f"""
+        import sys, time
+        sys.path.insert(0, {str(ROOT / "tests")!r})
+        from pathlib import Path
+        from tracked import outputs, RECORDS
+        from latentlab import stages
+        from latentlab.tracking import runs, store
+        def main():
+            trained = outputs(Path({str(tmp_path)!r}) / "variant", None)
+            experiment_id = store.open_store(Path({str(tmp_path)!r}))
+            with runs.training_run(experiment_id, trained.description, "", {{}}) as run:
+                run.log_epoch(RECORDS[0])
+                print("started", flush=True)
+                time.sleep(60)
+        stages.start(main, [])
+    """
+    command = [sys.executable, "-W", "ignore", "-c", textwrap.dedent(code)]
+
+    def hear_interrupts() -> None:
+        # a job in the background of a shell inherits that it ignores them
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=tmp_path, preexec_fn=hear_interrupts)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "started\n"
+    return process
+
+
+def test_a_run_left_behind_by_a_killed_process_is_closed_by_the_next_start(tmp_path):
+    process = start_and_wait(tmp_path)
+    # another start while it lives leaves it alone
+    experiment_id = store.open_store(tmp_path)
+    assert [run.info.status for run in everything(experiment_id)] == ["RUNNING"]
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert [run.info.status for run in everything(experiment_id)] == ["RUNNING"]
+    store.open_store(tmp_path)
+    assert [run.info.status for run in everything(experiment_id)] == ["KILLED"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_run_that_is_told_to_stop_is_killed(tmp_path, number):
+    process = start_and_wait(tmp_path)
+    process.send_signal(number)
+    assert process.wait(timeout=30) == 128 + number
+    experiment_id = store.open_store(tmp_path)
+    assert [run.info.status for run in everything(experiment_id)] == ["KILLED"]
+
+
+def test_a_fresh_store_opened_by_four_processes_at_once(tmp_path):
+    code = (
+        f"from latentlab.tracking import store; from pathlib import Path; print(store.open_store(Path({str(tmp_path)!r})))"
+    )
+    command = [sys.executable, "-W", "ignore", "-c", code]
+    processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(4)]
+    answers = [process.communicate(timeout=120)[0].strip() for process in processes]
+    assert [process.returncode for process in processes] == [0, 0, 0, 0]
+    assert len(set(answers)) == 1
+
+
+@pytest.mark.slow
+def test_four_processes_that_log_at_once(tmp_path):
+    code = (
+        "import sys; from pathlib import Path; from tracked import outputs, train\n"
+        "from latentlab.tracking import runs, store\n"
+        "number, folder = int(sys.argv[1]), Path(sys.argv[2])\n"
+        "for seed in range(2):\n"
+        "    trained = outputs(folder / f'row_{number}_{seed}', 0.01 * number, seed=10 * number + seed)\n"
+        "    experiment_id = store.open_store(folder)\n"
+        "    train(experiment_id, trained)\n"
+        "    print(runs.log_run(experiment_id, trained))\n"
+    )
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT / "tests")])}
+    processes = [
+        subprocess.Popen([sys.executable, "-W", "ignore", "-c", code, str(number), str(tmp_path)], env=environment)
+        for number in range(4)
+    ]
+    assert [process.wait(timeout=300) for process in processes] == [0, 0, 0, 0]
+    found = everything(store.open_store(tmp_path))
+    names = [f"mlp_2-mnist-fast-{10 * number + seed}" for number in range(4) for seed in range(2)]
+    assert sorted(str(run.info.run_name) for run in found) == sorted(names)
+    for run in found:
+        assert run.info.status == "FINISHED"
+        assert history(run.info.run_id, "curve/train_loss") == [(1, 0.3), (2, 0.2)]
+        assert len(history(run.info.run_id, "test/mse")) == 1
+        assert mlflow.MlflowClient().list_artifacts(run.info.run_id, "checkpoint")
+
+
+def test_a_moved_folder_is_mended(tmp_path, capsys):
+    old, new = tmp_path / "old", tmp_path / "new"
+    old.mkdir()
+    runs.log_run(store.open_store(old), outputs(tmp_path / "variant", 0.03))
+    old.rename(new)
+    mlflow.set_tracking_uri(None)
+    os.environ.pop("MLFLOW_TRACKING_URI", None)
+    experiment_id = store.open_store(new)
+    assert "mended" in capsys.readouterr().err
+    (run,) = everything(experiment_id)
+    names = {artifact.path for artifact in mlflow.MlflowClient().list_artifacts(run.info.run_id)}
+    assert "metrics.json" in names
+    model = mlflow.pytorch.load_model(f"models:/{run.outputs.model_outputs[0].model_id}")
+    assert model(torch.zeros(1, 1, 28, 28)).shape == (1, 1, 28, 28)
+
+
+def test_another_store_and_experiment_by_environment(tmp_path, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/elsewhere.db")
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "mine")
+    monkeypatch.chdir(tmp_path)
+    experiment_id = store.open_store(tmp_path / "project")
+    assert mlflow.MlflowClient().get_experiment(experiment_id).name == "mine"
+    assert (tmp_path / "elsewhere.db").exists()
+    assert not (tmp_path / "project").exists()
+
+
+def test_deleted_runs_are_out_of_sight_but_not_lost(tmp_path):
+    experiment_id = store.open_store(tmp_path)
+    train(experiment_id, outputs(tmp_path / "variant", None))
+    (first,) = everything(experiment_id)
+    train(experiment_id, outputs(tmp_path / "variant", None))
+    runs.log_run(experiment_id, outputs(tmp_path / "variant", 0.03))
+    deleted = mlflow.MlflowClient().search_runs([experiment_id], run_view_type=ViewType.DELETED_ONLY)
+    assert [run.info.run_id for run in deleted] == [first.info.run_id]
+
+
+def test_a_server_that_does_not_answer_is_said_at_once_and_without_its_password(tmp_path, monkeypatch):
+    for uri in ("http://me:hush@127.0.0.1:9", "postgresql://me:hush@127.0.0.1:9/x", "nonsense://me:hush@x"):
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+        with pytest.raises(TrackingError, match=r"cannot be used: .*unset MLFLOW_TRACKING_URI") as caught:
+            store.open_store(tmp_path, needed=True)
+        assert "hush" not in str(caught.value)
+        assert "\n" not in str(caught.value)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_server_that_is_away_stops_no_training(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://me:hush@127.0.0.1:9")
+    experiment_id = store.open_store(tmp_path)
+    assert experiment_id is None
+    train(experiment_id, outputs(tmp_path / "variant", None))
+    assert runs.log_run(experiment_id, outputs(tmp_path / "variant", 0.03)) == "not logged"
+    said = capsys.readouterr().err
+    assert said.count("the work goes on, and `latentlab sync` logs") == 1
+    assert said.count("\n") == 1
+    assert "hush" not in said
+
+
+def test_what_is_measured_later_is_added_and_what_was_cut_off_in_between_is_logged_anew(tmp_path):
+    experiment_id = store.open_store(tmp_path)
+    train(experiment_id, outputs(tmp_path / "variant", 0.03))
+    assert runs.log_run(experiment_id, outputs(tmp_path / "variant", 0.03)) == "evaluation added"
+    assert runs.log_run(experiment_id, outputs(tmp_path / "variant", 0.03, denoising=0.1)) == "evaluation added"
+    run = the_whole_run(experiment_id)
+    assert history(run.info.run_id, "test/mse") == [(0, 0.03)]
+    assert history(run.info.run_id, "denoising/denoising") == [(0, 0.1)]
+    # another process was killed while it added
+    mlflow.MlflowClient().update_run(run.info.run_id, status="KILLED")
+    mlflow.MlflowClient().log_metric(run.info.run_id, "untrained/untrained", 0.5, step=0)
+    last = outputs(tmp_path / "variant", 0.03, denoising=0.1, untrained=0.5)
+    assert runs.log_run(experiment_id, last) == "logged from the output files"
+    run = the_whole_run(experiment_id)
+    assert history(run.info.run_id, "untrained/untrained") == [(0, 0.5)]
+    assert history(run.info.run_id, "speed/images_per_second") == [(1, 100.0), (2, 110.0)]
+
+
+def test_a_store_on_this_machine_that_cannot_be_written_is_an_error(tmp_path):
+    experiment_id = store.open_store(tmp_path)
+    trained = outputs(tmp_path / "variant", None)
+
+    def lose() -> None:
+        (tmp_path / "mlruns/mlflow.db").write_bytes(b"")
+
+    with pytest.raises(mlflow.MlflowException):
+        train(experiment_id, trained, lose)
+
+
+def test_the_files_of_a_run_are_read_by_their_names_and_those_of_another_training_left_out(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run = Run("mlp_2", "mnist", "fast", 0)
+    made = outputs(tmp_path / "made", None)
+    for path in (run.checkpoint, run.curve, run.analysis("denoising"), run.arrays("denoising") / "a.png", run.confusion):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"")
+    made.checkpoint.replace(run.checkpoint)
+    run.reconstructions.mkdir()
+    run.curve.write_text("epoch,train_loss\n1,0.5\n", encoding="utf-8")
+
+    def write(path: Path, fingerprint: str, numbers: dict[str, object]) -> None:
+        provenance = {"training": {"fingerprint": fingerprint}}
+        path.write_text(json.dumps({"provenance": provenance} | numbers), encoding="utf-8")
+
+    measures = {"latent_dim": 2, "test_mse": 0.5, "validation_mae": 0.4, "mse_per_class": [0.1, 0.2], "note": "no number"}
+    write(run.metrics, "mlp_2-0", measures | {"num_macs": {"encoder": 7}})
+    write(run.probes, "mlp_2-0", {"knn_accuracy": 0.9})
+    write(run.analysis("denoising"), "mlp_2-0", {"0.2": {"mse": 0.3}, "sizes": [4], "table": [[1.0]]})
+    write(run.analysis("generation"), "another", {"a": 1.0})
+    project = SimpleNamespace(
+        variant=lambda _: VARIANT,
+        training_of=lambda *_: Training.model_validate(TRAINING),
+        sources={"B": "the-second"},
+        comparisons={"bottleneck": SimpleNamespace(title="Bottleneck", variants=["mlp_2"])},
+    )
+    found = describe.outputs(project, run)
+    assert {name: part.metrics for name, part in found.measured.items()} == {
+        "metrics": {"size/latent_dim": 2.0, "test/mse": 0.5, "validation/mae": 0.4, "size/num_macs_encoder": 7.0}
+        | {"mse_per_class/0": 0.1, "mse_per_class/1": 0.2},
+        "probes": {"probe/knn_accuracy": 0.9},
+        "denoising": {"denoising/0.2.mse": 0.3, "denoising/sizes.0": 4.0},
+    }
+    assert found.measured["probes"].files == [run.probes, run.confusion]
+    assert found.measured["denoising"].files == [run.analysis("denoising"), run.arrays("denoising") / "a.png"]
+    assert found.curve == [{"epoch": 1.0, "train_loss": 0.5}]
+    note, tags = describe.about(project, run)
+    assert sorted(found.note.splitlines()) == sorted(note.splitlines())
+    assert found.tags == tags == {"comparisons": "bottleneck"}
+    assert "trained on `mnist` with the recipe `fast` and seed 0: 2 epochs of muon" in found.note
+    assert runs.log_run(store.open_store(tmp_path), found) == "logged from the output files"
+    (logged,) = everything(store.open_store(tmp_path))
+    assert [each.path for each in mlflow.MlflowClient().list_artifacts(logged.info.run_id, "denoising")] == [
+        "denoising/a.png"
+    ]
+
+
+def test_every_run_that_is_selected_has_a_note_and_tags():
+    for run in PROJECT.runs():
+        note, tags = describe.about(PROJECT, run)
+        assert note.startswith(f"### {run.variant}\n")
+        assert note.endswith(f"Again: `dvc repro --force train@{run}`.")
+        assert all(run.variant in PROJECT.comparisons[key].variants for key in tags["comparisons"].split())
