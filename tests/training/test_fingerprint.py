@@ -54,12 +54,27 @@ def replaced(file: str, before: str, after: str) -> Change:
         replaced("training/optim.py", "3.4445", "3.4446"),
         replaced("models/strided_cae.py", "super().__init__()", "super().__init__(); self.other = 1"),
         replaced("data/images.py", ".div_(255)", ".div_(256)"),
+        replaced("models/checkpoint.py", "tensor.detach().cpu()", "tensor.detach().bfloat16().float().cpu()"),
+        replaced("models/checkpoint.py", "torch.save(state", "torch.save({} | state"),
+        # nothing is defined there, something is set
+        replaced("training/optim.py", "\n\n\n", "\n\ntorch.backends.mkldnn.enabled = False\n\n\n"),
+        replaced("training/optim.py", "\n\n\n", "\n\nvars(torch)['pi'] = 3\n\n\n"),
+        lambda package: (package / "training/__init__.py").write_text("import torch\ntorch.pi = 3\n"),
     ],
 )
 def test_a_change_of_what_is_computed_makes_trained_runs_stale(package, change):
     before = code_of("cae_baseline")
     change(package)
     assert code_of("cae_baseline") != before
+
+
+class Typed(ast.NodeTransformer):
+    """Writes `x: Other = 1` for `x = 1`."""
+
+    def visit_Assign(self, node: ast.Assign) -> ast.stmt:
+        if len(node.targets) > 1 or not isinstance(node.targets[0], ast.Name | ast.Attribute):
+            return node
+        return ast.AnnAssign(node.targets[0], ast.Name("Other"), node.value, simple=isinstance(node.targets[0], ast.Name))
 
 
 def reworded(package: Path) -> None:
@@ -71,6 +86,10 @@ def reworded(package: Path) -> None:
                 node.body[0].value.value = "Other words."
             if isinstance(node, ast.FunctionDef):
                 node.returns = None
+                for argument in node.args.args:
+                    if argument.annotation:  # the types that it names stay: their methods are followed
+                        argument.annotation = ast.Subscript(ast.Name("Other"), argument.annotation)
+        tree = Typed().visit(tree)
         path.write_text("# a comment\n\n" + ast.unparse(tree), encoding="utf-8")
 
 
@@ -111,6 +130,7 @@ def test_a_change_of_words_and_places_makes_nothing_stale(package, change):
     [
         ("reconstruction", replaced("evaluation/reconstruction.py", "1.5**2", "5**2")),
         ("reconstruction", replaced("models/trained.py", "self.model.decode(batch)", "self.model.decode(2 * batch)")),
+        ("reconstruction", replaced("models/checkpoint.py", "model.eval()", "model.train()")),
         ("probes", replaced("evaluation/svm.py", 'kernel="rbf", C=10', 'kernel="rbf", C=1')),
         ("generation", replaced("evaluation/pca.py", "PCA(num_components", "PCA(1 + num_components")),
     ],
@@ -147,3 +167,9 @@ def test_every_family_and_analysis_has_a_fingerprint_of_its_own():
 def test_a_root_that_is_not_defined_is_an_error():
     with pytest.raises(LookupError, match="does not define nothing"):
         module.fingerprint("latentlab.training.run:nothing")
+
+
+def test_an_import_that_cannot_be_followed_is_an_error(package):
+    replaced("training/loop.py", "import math\n", "import math\nimport latentlab.files\n")(package)
+    with pytest.raises(LookupError, match=r"training.loop: `import latentlab.files` cannot be followed"):
+        code_of("cae_baseline")

@@ -31,8 +31,9 @@ def load_description(path: Path) -> dict[str, Any]:
 
 
 def load_weights(model: Autoencoder, path: Path) -> None:
-    """Puts the weights of a checkpoint into a model of the same variant, in place."""
+    """Puts the weights of a checkpoint into a model of the same variant, and that into evaluation mode, in place."""
     model.load_state_dict(safetensors.torch.load_file(path))
+    model.eval()
 
 
 class EpochFile:

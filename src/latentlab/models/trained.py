@@ -97,7 +97,7 @@ def load(path: Path, name: str | None = None, device: torch.device = CPU) -> Tra
     description, found = _read(path, name)
     variant = _variant(description, found, name)
     try:
-        model = models.build(variant, 0).eval()
+        model = models.build(variant, 0)
         checkpoint.load_weights(model, path)
     except (RuntimeError, SafetensorError) as error:
         raise UserError(f"{name}: its weights cannot be read: {str(error).splitlines()[0]}") from None

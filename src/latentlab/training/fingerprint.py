@@ -19,7 +19,7 @@ import latentlab
 
 PACKAGE = "latentlab"
 # differ between versions of Python, or say nothing about what is computed
-_LEFT_OUT = {"annotation", "ctx", "kind", "returns", "type_comment", "type_params"}
+_LEFT_OUT = {"annotation", "ctx", "kind", "returns", "simple", "type_comment", "type_params"}
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 
@@ -34,7 +34,7 @@ def fingerprint(*roots: str) -> str:
             themselves.
 
     Raises:
-        LookupError: A root is not defined.
+        LookupError: A root is not defined, or an import cannot be followed.
     """
     seen: set[tuple[str, str]] = set()
     waiting: list[tuple[str, str]] = []
@@ -85,6 +85,8 @@ def _module(name: str) -> _Module:
     module = _Module()
     body = ast.parse(path.read_bytes()).body
     for node in (inner for each in body for inner in ast.walk(each)):
+        if isinstance(node, ast.Import) and any(alias.name.startswith(f"{PACKAGE}.") for alias in node.names):
+            raise LookupError(f"{name}: `{ast.unparse(node)}` cannot be followed: write `from ... import ...`")
         if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == PACKAGE:
             for alias in node.names:
                 whole = f"{node.module}.{alias.name}"
@@ -105,11 +107,15 @@ def _defined(statement: ast.stmt) -> Iterator[str]:
         yield statement.name
     elif isinstance(statement, (ast.Assign, ast.AnnAssign)):
         targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
-        yield from (node.id for target in targets for node in ast.walk(target) if isinstance(node, ast.Name))
+        stored = (node for target in targets for node in ast.walk(target) if isinstance(node, ast.Name))
+        yield from (node.id for node in stored if isinstance(node.ctx, ast.Store))  # not the x of `x.attribute = 1`
 
 
 def _references(node: ast.AST, module: _Module, own: str) -> Iterator[tuple[str, str]]:
-    """What a definition refers to: names of its own module, imported ones, and attributes of imported modules."""
+    """What a definition refers to: names of its own module, imported ones, and attributes of imported modules.
+
+    Types in annotations are followed, as methods of such objects may be called.
+    """
     for inner in ast.walk(node):
         if (place := _attribute(inner, module)) is not None:
             yield place
@@ -139,6 +145,8 @@ def _tree(node: Any, module: _Module) -> Any:
     if isinstance(node, ast.Name):
         _, name = module.imports.get(node.id, ("", ""))
         return ["Name", ["id", name or node.id]]
+    if isinstance(node, ast.AnnAssign) and node.value is not None:
+        node = ast.Assign(targets=[node.target], value=node.value)
     fields = dict(ast.iter_fields(node))
     if isinstance(node, (*_FUNCTIONS, ast.ClassDef)):
         fields["body"] = [each for index, each in enumerate(node.body) if index or not _is_text(each)]

@@ -26,7 +26,13 @@ from latentlab.training.fingerprint import fingerprint
 
 Plan = dict[str, Any]
 
-# how a trained model is measured, beside the analysis itself and the family; what each process begins with
+# how weights come to be and are kept; how a trained model is measured, beside the analysis itself and the family; what
+# each process begins with
+_TRAINING = (
+    "latentlab.training.run:begin",
+    "latentlab.models.checkpoint:EpochFile",
+    "latentlab.models.checkpoint:save",
+)
 _MODEL = (
     "latentlab.evaluation.analysis:of_run",
     "latentlab.models.checkpoint:load_weights",
@@ -50,7 +56,7 @@ def of_training(project: Params, name: str, dataset: str, recipe: Recipe) -> Pla
         "training": project.training_of(name, recipe).model_dump(),
         **_data(project, dataset),
         "device": project.device,
-        "code": fingerprint("latentlab.training.run:begin", f"latentlab.models.{variant.family}", *_PROCESS),
+        "code": fingerprint(f"latentlab.models.{variant.family}", *_TRAINING, *_PROCESS),
     }
 
 
