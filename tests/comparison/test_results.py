@@ -31,16 +31,22 @@ def write_plans(project: object) -> None:
         plan.write(content, path)
 
 
-def leave(run: Run, device: str = "cpu", precision: str = "float32", **numbers: object) -> None:
-    """What the stages leave of a run that was made by the present plans."""
-    run.folder.mkdir(parents=True)
-    training = plan.read(run.plan("train")) | {"device": device, "precision": precision, "fingerprint": "0"}
-    for stage, path, measured in (
-        ("evaluate", run.metrics, {"test_mse": 0.01} | numbers),
-        ("probe", run.probes, {"svm_rbf_accuracy": 0.9}),
-    ):
-        provenance = plan.read(run.plan(stage)) | {"training": training, "device": device}
-        path.write_text(json.dumps({"provenance": provenance} | measured), encoding="utf-8")
+def provenance(run: Run, stage: str, **training: str) -> plan.Plan:
+    """Of what the present plans make of a run, but for what is given of its training."""
+    machine = {"device": "cpu", "precision": "float32", "fingerprint": "0"} | training
+    planned = plan.read(run.plan(stage))
+    return planned | {"training": plan.read(run.plan("train")) | machine, "device": machine["device"]}
+
+
+def write(path: Path, made_with: plan.Plan, **numbers: object) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({"provenance": made_with} | numbers), encoding="utf-8")
+
+
+def leave(run: Run, test_mse: float = 0.01, **training: str) -> None:
+    """What the stages leave of a run."""
+    write(run.metrics, provenance(run, "evaluate", **training), test_mse=test_mse)
+    write(run.probes, provenance(run, "probe", **training), svm_rbf_accuracy=0.9)
     run.shown_curve.write_text("epoch,train_loss\n1,0.5\n", encoding="utf-8")
 
 
@@ -59,12 +65,8 @@ def test_all_runs_count_that_are_what_params_describes():
     assert found.recipes == ["fast", "published"]
     assert [result.run.seed for result in found.of("mlp_8", "fast")] == [0, 7]
     assert found.of("mlp_8", "published") == []
-    assert found.of("mlp_8", "fast")[0].metrics == {
-        "device": "cpu",
-        "precision": "float32",
-        "test_mse": 0.01,
-        "svm_rbf_accuracy": 0.9,
-    }
+    measured = {"device": "cpu", "precision": "float32", "test_mse": 0.01, "svm_rbf_accuracy": 0.9}
+    assert found.of("mlp_8", "fast")[0].metrics == measured
     assert list(found.shown(PROJECT)) == ["mlp_8"]
     assert found.left_out == {}
 
@@ -101,9 +103,8 @@ def test_a_run_that_is_half_done_is_not_there_and_one_that_params_does_not_descr
     leave(RUNS[1])
     RUNS[1].probes.unlink()
     former = Run("former", "mnist", "fast", 0)
-    former.folder.mkdir(parents=True)
-    former.metrics.write_text("{}", encoding="utf-8")
-    former.probes.write_text("{}", encoding="utf-8")
+    write(former.metrics, {})
+    write(former.probes, {})
     found = results.read(PROJECT, "mnist")
     assert [result.run for result in found.runs] == [RUNS[0]]
     assert list(found.report()) == [f"left out, as params.yaml does not describe them: {former}"]
@@ -111,16 +112,12 @@ def test_a_run_that_is_half_done_is_not_there_and_one_that_params_does_not_descr
 
 def test_an_analysis_counts_by_itself():
     leave(RUNS[0])
-    for name, settings in (("denoising", {"sigmas": [0.1]}), ("untrained", {"neighbours": 5})):
-        planned = plan.of_analysis(PROJECT, "mlp_8", name, settings)
+    training = provenance(RUNS[0], "evaluate")["training"]
+    for name, measured_with in (("denoising", {"sigmas": [0.1]}), ("untrained", {"sigmas": [0.2]})):
+        planned = plan.of_analysis(PROJECT, "mlp_8", name, {"sigmas": [0.1]})
         plan.write(planned, RUNS[0].analysis_plan(name))
-        path = RUNS[0].analysis(name)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        training = plan.read(RUNS[0].plan("train")) | {"fingerprint": "0"}
-        made_by = planned | {"training": training, "device": "cpu"}
-        if name == "untrained":
-            made_by["settings"] = {"neighbours": 3}
-        path.write_text(json.dumps({"provenance": made_by, "gain": 1}), encoding="utf-8")
+        made_with = planned | {"settings": measured_with, "training": training, "device": "cpu"}
+        write(RUNS[0].analysis(name), made_with, gain=1)
     found = results.read(PROJECT, "mnist", ["denoising", "untrained", "compression"])
     assert found.runs[0].metrics["denoising"] == {"gain": 1}
     assert "untrained" not in found.runs[0].metrics
@@ -139,13 +136,8 @@ def test_runs_are_taken_from_the_homes_that_are_named_and_the_first_counts():
 
 def test_baselines_count_by_their_plans():
     baseline = Baseline("pca_8", "mnist")
-    baseline.folder.mkdir(parents=True)
-    planned = plan.read(baseline.plan)
-    for path, provenance, numbers in (
-        (baseline.metrics, planned, {"test_mse": 0.02}),
-        (baseline.probes, planned | {"code": "other"}, {"knn_accuracy": 0.8}),
-    ):
-        path.write_text(json.dumps({"provenance": provenance} | numbers), encoding="utf-8")
+    write(baseline.metrics, plan.read(baseline.plan), test_mse=0.02)
+    write(baseline.probes, plan.read(baseline.plan) | {"code": "other"}, knn_accuracy=0.8)
     found = results.read(PROJECT, "mnist")
     assert found.baselines == {"pca_8": {"test_mse": 0.02}}
     assert list(found.report()) == ["left out, as they were made with another code of the measurement: probes of pca_8"]
@@ -163,9 +155,7 @@ def test_no_mean_is_taken_over_devices_or_precisions(other):
 
 def test_what_was_measured_of_another_training_does_not_count():
     leave(RUNS[0])
-    content = json.loads(RUNS[0].probes.read_text(encoding="utf-8"))
-    content["provenance"]["training"]["fingerprint"] = "1"
-    RUNS[0].probes.write_text(json.dumps(content), encoding="utf-8")
+    write(RUNS[0].probes, provenance(RUNS[0], "probe", fingerprint="1"))
     assert list(results.read(PROJECT, "mnist").report()) == [
         f"left out, as they were measured of another training than the evaluation: {RUNS[0]}"
     ]
@@ -185,9 +175,7 @@ def test_a_stale_run_of_one_home_does_not_hide_the_fresh_one_of_another():
     leave(RUNS[0], test_mse=0.5)
     more = Run("mlp_8", "mnist", "fast", 0, paths.MORE)
     leave(more)
-    content = json.loads(RUNS[0].metrics.read_text(encoding="utf-8"))
-    content["provenance"]["code"] = "other"
-    RUNS[0].metrics.write_text(json.dumps(content), encoding="utf-8")
+    write(RUNS[0].metrics, provenance(RUNS[0], "evaluate") | {"code": "other"})
     found = results.read(PROJECT, "mnist", homes=(paths.MAIN, paths.MORE))
     assert [result.run for result in found.runs] == [more]
     assert found.left_out == {}

@@ -88,10 +88,9 @@ def read(project: Params, dataset: str, analyses: Sequence[str] = (), homes: Seq
             left_out.pop(str(run), None)  # it does not count in another home
     runs = sorted(found.values(), key=lambda each: (each.run.recipe, order[each.run.variant], each.run.seed))
     alike: list[Result] = []
+    firsts: dict[tuple[str, str], Result] = {}
     for result in runs:
-        first = next(
-            each for each in runs if (each.run.variant, each.run.recipe) == (result.run.variant, result.run.recipe)
-        )
+        first = firsts.setdefault((result.run.variant, result.run.recipe), result)
         if all(result.metrics[key] == first.metrics[key] for key in _COMPUTED):
             alike.append(result)
         else:
@@ -105,18 +104,18 @@ def _baselines(
     """What was measured of PCA and, with the analyses, of what is no PCA."""
     for name in (*project.baselines, *((plan.RAW_PIXELS, plan.CLASSICAL) if analyses else ())):
         baseline, metrics = Baseline(name, dataset), dict[str, Any]()
-        core = [(baseline.plan, baseline.metrics, ""), (baseline.plan, baseline.probes, "")]
-        more = [(baseline.analysis_plan(each), baseline.analysis(each), each) for each in analyses]
+        files = [(baseline.plan, baseline.metrics, ""), (baseline.plan, baseline.probes, "")]
         if analyses:
-            core.append((baseline.analysis_plan("probes"), baseline.analysis("probes"), ""))
-        for planned, path, section in (*core, *more):
+            files.append((baseline.analysis_plan("probes"), baseline.analysis("probes"), ""))
+        files += [(baseline.analysis_plan(each), baseline.analysis(each), each) for each in analyses]
+        for planned, path, section in files:
             if not path.exists() or not planned.exists():
                 continue
-            content = _json(path)
-            if differing := plan.differing(_json(planned), content["provenance"]):
+            provenance, measured = _content(path)
+            if differing := plan.differing(plan.read(planned), provenance):
                 left_out[f"{path.stem} of {name}"] = _worded("", differing)
             else:
-                metrics |= {section: _numbers(content)} if section else _numbers(content)
+                metrics |= {section: measured} if section else measured
         if metrics:
             yield name, metrics
 
@@ -125,19 +124,19 @@ def _read(run: Run, order: Mapping[str, int], analyses: Sequence[str]) -> tuple[
     """What is known of a run, None if it does not count, and what does not count of it, with the reasons."""
     if run.variant not in order or not run.plan("train").exists():
         return None, {str(run): "params.yaml does not describe them"}
-    evaluated, probed = _json(run.metrics), _json(run.probes)
-    training = evaluated["provenance"]["training"]
-    for planned, content in ((run.plan("evaluate"), evaluated), (run.plan("probe"), probed)):
-        if reason := _reason(run, training, planned, content["provenance"]):
+    (evaluation, errors), (probing, accuracies) = _content(run.metrics), _content(run.probes)
+    training = evaluation["training"]
+    for planned, provenance in ((run.plan("evaluate"), evaluation), (run.plan("probe"), probing)):
+        if reason := _reason(run, training, planned, provenance):
             return None, {str(run): reason}
-    metrics = {key: training[key] for key in _COMPUTED} | _numbers(evaluated) | _numbers(probed)
+    metrics = {key: training[key] for key in _COMPUTED} | errors | accuracies
     faults = {}
     for name in (name for name in analyses if run.analysis(name).exists()):
-        content = _json(run.analysis(name))
-        if reason := _reason(run, training, run.analysis_plan(name), content["provenance"]):
+        provenance, measured = _content(run.analysis(name))
+        if reason := _reason(run, training, run.analysis_plan(name), provenance):
             faults[f"{name} of {run}"] = reason
         else:
-            metrics[name] = _numbers(content)
+            metrics[name] = measured
     return Result(run, metrics, pd.read_csv(run.shown_curve)), faults
 
 
@@ -150,13 +149,13 @@ def _reason(run: Run, training: Plan, planned: Path, provenance: Plan) -> str:
         planned: The plan of what made the file.
         provenance: What the file says itself.
     """
-    if differing := plan.differing(_json(run.plan("train")), provenance["training"]):
+    if differing := plan.differing(plan.read(run.plan("train")), provenance["training"]):
         return _worded("training", differing)
     if provenance["training"]["fingerprint"] != training["fingerprint"]:
         return "they were measured of another training than the evaluation"
     if not planned.exists():
         return "no plan describes them"
-    return _worded("", plan.differing(_json(planned), provenance))
+    return _worded("", plan.differing(plan.read(planned), provenance))
 
 
 def _worded(what: str, differing: Iterable[str]) -> str:
@@ -165,10 +164,7 @@ def _worded(what: str, differing: Iterable[str]) -> str:
     return f"they were made with another {', '.join(words)}" if words else ""
 
 
-def _numbers(content: Metrics) -> Metrics:
-    return {key: value for key, value in content.items() if key != "provenance"}
-
-
-def _json(path: Path) -> Metrics:
+def _content(path: Path) -> tuple[Plan, Metrics]:
+    """What a file of results was made with, and what was measured."""
     content: Metrics = json.loads(path.read_text(encoding="utf-8"))
-    return content
+    return content["provenance"], {key: value for key, value in content.items() if key != "provenance"}
