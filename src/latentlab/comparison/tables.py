@@ -10,6 +10,8 @@ from latentlab.comparison.results import Metrics, Result, Results
 from latentlab.params.project import Params
 from latentlab.params.variants import Published
 
+# the same for all replicates of a variant
+COUNTS = ("latent_dim", "num_parameters", "num_macs")
 # of each table, in this order
 LEADERBOARD = [
     "variant", "recipe", "num_seeds", "source", "latent_dim", "num_parameters", "num_macs", "test_mse", "test_mse_sd",
@@ -92,22 +94,18 @@ def analysis(results: Results, section: str) -> pd.DataFrame:
 
     Args:
         results: Of the workspace.
-        section: A key of metrics.json or probes.json whose value is a dictionary, nested or not.
+        section: A key of the metrics whose value is a dictionary, nested or not.
 
     Returns:
         `variant`, `recipe` (empty for a baseline), `name` of the number (the keys that lead to it, joined by "/"), `mean`
         over `num_seeds` replicates, and `sd`, their standard deviation (n - 1).
     """
-    lines = []
-    for recipe, name, replicates in _groups(results):
-        found: dict[str, list[float]] = {}
-        for metrics in replicates:
-            for key, value in numbers(metrics.get(section, {})):
-                found.setdefault(key, []).append(value)
-        for key, values in found.items():
-            column = pd.Series(values)
-            lines.append((name, recipe, key, len(values), column.mean(), column.std(ddof=1)))
-    return pd.DataFrame(lines, columns=["variant", "recipe", "name", "num_seeds", "mean", "sd"])
+    found = [(result.run.variant, result.run.recipe, result.metrics) for result in results.runs]
+    found += [(name, "", metrics) for name, metrics in results.baselines.items()]
+    lines = [(name, recipe, *each) for name, recipe, metrics in found for each in numbers(metrics.get(section, {}))]
+    table = pd.DataFrame(lines, columns=["variant", "recipe", "name", "value"])
+    values = table.groupby(["variant", "recipe", "name"], sort=False)["value"]
+    return values.agg(num_seeds="size", mean=pd.Series.mean, sd=pd.Series.std).reset_index()
 
 
 def numbers(nested: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, float]]:
@@ -139,24 +137,13 @@ def summary(table: pd.DataFrame) -> dict[str, dict[str, Any]]:
     return made
 
 
-def _groups(results: Results) -> Iterator[tuple[str, str, list[Metrics]]]:
-    """Recipe, variant and metrics of its replicates; then the baselines."""
-    for recipe in results.recipes:
-        names = dict.fromkeys(result.run.variant for result in results.runs if result.run.recipe == recipe)
-        for name in names:
-            yield recipe, name, [result.metrics for result in results.of(name, recipe)]
-    for name, metrics in results.baselines.items():
-        yield "", name, [metrics]
-
-
 def _means(replicates: Sequence[Result]) -> dict[str, Any]:
     """Plain metrics of a variant: means over its replicates, with `_sd`; what is no number is the first one's."""
     table = pd.DataFrame([_flat(replicate.metrics) for replicate in replicates])
     means = {
-        key: column.mean() if pd.api.types.is_numeric_dtype(column) else column.iloc[0] for key, column in table.items()
+        key: column.mean() if pd.api.types.is_numeric_dtype(column) and key not in COUNTS else column.iloc[0]
+        for key, column in table.items()
     }
-    for key in ("latent_dim", "num_parameters", "num_macs"):
-        means[key] = table[key].iloc[0]
     spreads = {f"{key}_sd": table[key].std(ddof=1) for key in ("test_mse", "svm_rbf_accuracy") if key in table}
     return {str(key): value for key, value in means.items()} | spreads | {"num_seeds": len(replicates)}
 
@@ -167,21 +154,20 @@ def markdown(table: pd.DataFrame) -> str:
     return head + "".join(f"| {' | '.join(_cell(value) for value in line)} |\n" for line in table.itertuples(index=False))
 
 
-def _flat(metrics: dict[str, Any]) -> dict[str, Any]:
+def show(value: float) -> str:
+    """Four significant digits; whole numbers in full."""
+    return f"{value:,.0f}" if abs(value) < 1e15 and value == int(value) else f"{value:.4g}"
+
+
+def _flat(metrics: Metrics) -> dict[str, Any]:
     flat = {key: value for key, value in metrics.items() if not isinstance(value, (dict, list))}
-    for cost in ("num_parameters", "num_macs"):
-        flat[cost] = metrics[cost]["total"] if cost in metrics else None
-    return flat
+    return flat | {cost: metrics[cost]["total"] for cost in ("num_parameters", "num_macs") if cost in metrics}
 
 
 def _cell(value: object) -> str:
-    if isinstance(value, float):
-        if pd.isna(value):
-            return ""
-        return f"{value:,.0f}" if value.is_integer() and abs(value) >= 2 else f"{value:.4g}"
-    if isinstance(value, int) and not isinstance(value, bool):
-        return f"{value:,}"
-    return "" if value is None else str(value)
+    if value is None or value != value:  # NaN is not equal to itself
+        return ""
+    return show(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else str(value)
 
 
 def write_csv(table: pd.DataFrame, path: Path) -> None:

@@ -3,50 +3,14 @@
 import operator
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, Literal, NoReturn
 
 import pandas as pd
 
 from latentlab.comparison.claims.limits import Limit
+from latentlab.comparison.claims.words import words
 from latentlab.comparison.results import Metrics, Result
-
-MSE, PSNR, SSIM = "test_mse", "test_psnr", "test_ssim"
-PARAMETERS, OPERATIONS = "num_parameters/total", "num_macs/total"
-RBF, LINEAR, NEIGHBOURS, LOGISTIC = "svm_rbf_accuracy", "svm_linear_accuracy", "knn_accuracy", "logistic_accuracy"
-
-# for people, where the path does not say it
-WORDS = {
-    MSE: "test MSE",
-    PSNR: "PSNR (dB)",
-    SSIM: "SSIM",
-    PARAMETERS: "parameters",
-    OPERATIONS: "operations",
-    RBF: "accuracy of the RBF probe",
-    LINEAR: "accuracy of the linear SVM",
-    NEIGHBOURS: "accuracy of nearest neighbours",
-    LOGISTIC: "accuracy of logistic regression",
-    "latent_dim": "latent dimension",
-    "compression_ratio": "pixels per latent number",
-    "denoising/0.2/gain_db": "gain from noise of 0.2 (dB)",
-    "few_labels/logistic/100/mean": "accuracy of logistic regression with 100 labels",
-    "few_labels/svm_rbf/100/mean": "accuracy of the RBF probe with 100 labels",
-    "generation/active_units": "active latent numbers",
-    "generation/kl_per_dimension": "KL divergence of a latent number (nats)",
-    "generation/real_distance": "distance of test images from the nearest training image",
-    "generation/reconstruction_std": "standard deviation of a pixel over samples of the posterior",
-    "generation/standard_normal/frechet_distance": "Frechet distance of samples from the standard normal",
-    "generation/standard_normal/nearest_distance": "distance of samples from the nearest training image",
-    "interpolation/linear/different_digits/crossfade_distance": "distance of a cross-fade from the nearest training image",
-    "interpolation/linear/different_digits/midpoint_distance": "distance of the midpoint from the nearest training image",
-    "interpolation/linear/different_digits/step_ratio": "largest over mean step between different digits",
-    "interpolation/linear/equal_digits/step_ratio": "largest over mean step between equal digits",
-    "interpolation/real_distance": "distance of test images from the nearest training image",
-    "latent_space/code_mean": "mean of the latent numbers",
-    "latent_space/code_std": "standard deviation of the latent numbers",
-    "latent_space/knn10_accuracy": "accuracy of the 10 nearest codes",
-    "latent_space/share_within_3": "share of latent numbers in [-3, 3]",
-    "latent_space/silhouette": "silhouette of the digits",
-}
+from latentlab.comparison.tables import show
 
 
 class Missing(Exception):  # noqa: N818
@@ -71,7 +35,9 @@ class Evidence:
         Raises:
             Missing: It is not there.
         """
-        found: Any = self.baselines[name] if name in self.baselines else self._result(name).metrics
+        if name not in self.results and name not in self.baselines:
+            raise Missing(f"no results of {name}")
+        found: Any = self.results[name].metrics if name in self.results else self.baselines[name]
         for key in path.split("/"):
             if not isinstance(found, dict) or key not in found:
                 raise Missing(f"{name} has no {path}")
@@ -88,36 +54,34 @@ class Evidence:
     def numbers(self, name: str, path: str) -> list[float]:
         """A list of numbers, or a table of them, of a variant."""
         found = self.at(name, path)
-        if not isinstance(found, list | dict) or not found:
-            raise Missing(f"{name} has no list {path}")
         items = found.items() if isinstance(found, dict) else enumerate(found)
         return [self.record(name, f"{path}/{key}", float(value)) for key, value in items]
 
-    def curve(self, variant: str, column: str) -> list[float]:
-        """A column of a variant's training curve, epoch by epoch."""
-        if not self.has_curve(variant, column):
-            raise Missing(f"{variant} has no {column} in its curve")
-        return [float(value) for value in self._result(variant).curve[column]]
+    def curve(self, variant: str, column: str, least_epochs: int = 1) -> list[float]:
+        """A column of a variant's training curve, epoch by epoch.
 
-    def has_curve(self, variant: str, column: str) -> bool:
-        """Whether a variant's training curve has that column."""
-        table = self._result(variant).curve
-        return table is not None and column in table and not table.empty
+        Raises:
+            Missing: The column is not there, or the training was shorter.
+        """
+        table = self.results[variant].curve
+        if column not in table:
+            raise Missing(f"{variant} has no {column} in its curve")
+        if len(table) < least_epochs:
+            raise Missing(f"{variant} was trained for {len(table)} epochs; a recipe with {least_epochs} would decide")
+        return [float(value) for value in table[column]]
 
     def record(self, name: str, what: str, value: float) -> float:
         """Remembers a number that the claim rests on, and gives it back."""
         self.read[name, what] = value
         return value
 
-    def _result(self, variant: str) -> Result:
-        if variant not in self.results:
-            raise Missing(f"no results of {variant}")
-        return self.results[variant]
-
 
 @dataclass(frozen=True)
 class Quantity:
-    """A number of one seed's results: its words, the variants that must have been run, and how to compute it."""
+    """A number of one seed's results: its words, the variants that must have been run, and how to compute it.
+
+    Arithmetic makes further quantities, and `>=` and `<=` with a number make a requirement.
+    """
 
     words: str
     variants: tuple[str, ...]
@@ -145,6 +109,12 @@ class Quantity:
     def __abs__(self) -> "Quantity":
         return replace(self, words=f"absolute value of ({self.words})", value=lambda seed: abs(self.value(seed)))
 
+    def __ge__(self, limit: float) -> "Requirement":
+        return Requirement(self, "at least", limit)
+
+    def __le__(self, limit: float) -> "Requirement":
+        return Requirement(self, "at most", limit)
+
 
 @dataclass(frozen=True)
 class Requirement:
@@ -161,6 +131,9 @@ class Requirement:
 
     def __str__(self) -> str:
         return f"{self.quantity.words}: {self.asked}"
+
+    def __bool__(self) -> NoReturn:
+        raise TypeError("a requirement is neither true nor false: write within(quantity, 1, 2), not 1 <= quantity <= 2")
 
 
 @dataclass(frozen=True)
@@ -200,26 +173,9 @@ class Claim:
         return _union([*(requirement.quantity for requirement in self.holds), *self.beside])
 
 
-def at_least(quantity: Quantity, limit: float) -> Requirement:
-    """The quantity is not below the limit."""
-    return Requirement(quantity, "at least", limit)
-
-
-def at_most(quantity: Quantity, limit: float) -> Requirement:
-    """The quantity is not above the limit."""
-    return Requirement(quantity, "at most", limit)
-
-
 def within(quantity: Quantity, least: float, most: float) -> list[Requirement]:
     """The quantity lies between two limits."""
-    return [at_least(quantity, least), at_most(quantity, most)]
-
-
-def words(path: str) -> str:
-    """A number of the metrics for people."""
-    if path.startswith("untrained/"):
-        return f"{words(path.removeprefix('untrained/'))} before training"
-    return WORDS.get(path, path.replace("/", " ").replace("_", " "))
+    return [quantity >= least, quantity <= most]
 
 
 def number(variant: str, path: str) -> Quantity:
@@ -229,7 +185,7 @@ def number(variant: str, path: str) -> Quantity:
 
 def baseline(name: str, path: str) -> Quantity:
     """A number of a baseline's metrics; baselines have no seed, so none needs to be common."""
-    return Quantity(f"{name}'s {words(path)}", (), lambda seed: seed.number(name, path))
+    return replace(number(name, path), variants=())
 
 
 def each(path: str, variants: Iterable[str]) -> list[Quantity]:
@@ -275,11 +231,6 @@ def span(quantities: Sequence[Quantity]) -> Quantity:
 def spread(quantities: Sequence[Quantity]) -> Quantity:
     """The largest of several quantities minus the smallest."""
     return _chosen("largest minus smallest", lambda values: max(values) - min(values), quantities)
-
-
-def show(value: float) -> str:
-    """Four significant digits; whole numbers in full."""
-    return f"{value:,.0f}" if abs(value) < 1e15 and value == int(value) else f"{value:.4g}"
 
 
 def _chosen(word: str, choose: Callable[[list[float]], float], quantities: Sequence[Quantity]) -> Quantity:

@@ -3,11 +3,13 @@
 import math
 import statistics
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from latentlab.comparison.claims.claim import show
+import pandas as pd
+
 from latentlab.comparison.claims.verdict import CONFIDENCE, Check, Entry, Judgement, Verdict
+from latentlab.comparison.tables import markdown, show
 
 WORDS: dict[Verdict, str] = {"holds": "holds", "does_not_hold": "does not hold", "undecided": "not decided"}
 MARKS: dict[Verdict, str] = {"holds": "✓", "does_not_hold": "✗", "undecided": "?"}
@@ -43,35 +45,31 @@ def write_page(entries: Sequence[Entry], sources: Mapping[str, str]) -> str:
         entries: Of `ledger`.
         sources: Name of each source by its letter.
     """
-    recipes = list(entries[0].judgements)
-    lines = [
-        "# The claims of the five sources\n",
+    blocks = [
+        "# The claims of the five sources",
         "What the sources conclude, in our words, and whether the numbers of this project bear it out. A quantity is "
         "computed for each seed; a claim holds if the means of all quantities are on the asked side of their limits, and "
         f"does not if one is on the other side. With several seeds, the mean's bounds at {CONFIDENCE:.0%} confidence (one "
         "side, Student's t; in brackets) must be on that side too, or the claim is not decided; one seed has no spread, "
-        "and its value alone decides. All numbers: `claims.json`.\n",
+        "and its value alone decides. All numbers: `claims.json`.",
         *_findings(entries),
-        "## Verdicts\n",
-        *_counts(entries, sources, recipes),
-        _head("claim", "source", "statement", *recipes, f"seeds ({' / '.join(recipes)})", "key numbers"),
+        "## Verdicts",
+        _table(_counts(entries, sources)),
+        _table(_row(entry) for entry in entries),
     ]
-    lines += [_row(entry) for entry in entries]
     for entry in entries:
-        lines += ["", *_section(entry)]
-    return "\n".join(lines) + "\n"
+        blocks += _section(entry)
+    return "\n\n".join(blocks) + "\n"
 
 
 def _findings(entries: Sequence[Entry]) -> list[str]:
     """Claims whose verdict changes with the recipe, which is to say with the training alone."""
     changing = [entry for entry in entries if entry.changes_with_recipe]
     judged = [recipe for recipe in entries[0].judgements if any(entry.judgements[recipe].checks for entry in entries)]
-    if not changing and len(judged) < 2:
-        return []
-    lines = ["## Findings\n"]
     if not changing:
-        return [*lines, "No claim holds under one recipe and fails under another.\n"]
-    lines.append("Same variants, other training, other verdict:\n")
+        nothing = ["## Findings", "No claim holds under one recipe and fails under another."]
+        return nothing if len(judged) > 1 else []
+    lines = []
     for entry in changing:
         parts = [
             f"{WORDS[judgement.verdict]} under `{recipe}` ({judgement.decisive[0]})"
@@ -79,73 +77,72 @@ def _findings(entries: Sequence[Entry]) -> list[str]:
             if judgement.verdict != "undecided"
         ]
         lines.append(f"- **{_link(entry)}**: {entry.claim.statement} It {', and it '.join(parts)}.")
-    return [*lines, ""]
+    return ["## Findings", "Same variants, other training, other verdict:", "\n".join(lines)]
 
 
-def _counts(entries: Sequence[Entry], sources: Mapping[str, str], recipes: Sequence[str]) -> list[str]:
-    lines = [_head("source", "claims", *(f"{recipe}: holds / does not / not decided" for recipe in recipes))]
+def _counts(entries: Sequence[Entry], sources: Mapping[str, str]) -> Iterator[dict[str, str]]:
+    """How many claims of each source have which verdict; the study's variants are ours, and claim nothing."""
     for letter, name in sources.items():
-        own = [entry for entry in entries if entry.claim.source == letter]
-        if not own:  # the study's variants are ours, and claim nothing
-            continue
-        counts = [Counter(entry.judgements[recipe].verdict for entry in own) for recipe in recipes]
-        cells = [" / ".join(str(count[verdict]) for verdict in WORDS) for count in counts]
-        lines.append(_cells(f"{letter}: {name}", str(len(own)), *cells))
-    return [*lines, ""]
+        if own := [entry for entry in entries if entry.claim.source == letter]:
+            line = {"source": f"{letter}: {name}", "claims": str(len(own))}
+            for recipe in own[0].judgements:
+                count = Counter(entry.judgements[recipe].verdict for entry in own)
+                line[f"{recipe}: holds / does not / not decided"] = " / ".join(str(count[verdict]) for verdict in WORDS)
+            yield line
 
 
-def _row(entry: Entry) -> str:
-    judgements = entry.judgements
-    seeds = " / ".join(str(judgement.num_seeds) for judgement in judgements.values())
-    numbers = "; ".join(f"{recipe}: {each.decisive[0]}" for recipe, each in judgements.items() if each.decisive)
-    verdicts = [
-        "not run" if entry.claim.holds and not judgement.num_seeds else WORDS[judgement.verdict]
-        for judgement in judgements.values()
-    ]
-    return _cells(_link(entry), entry.claim.source, entry.claim.statement, *verdicts, seeds, numbers)
+def _row(entry: Entry) -> dict[str, str]:
+    claim, judgements = entry.claim, entry.judgements
+    verdicts = {
+        recipe: "not run" if claim.holds and not judgement.num_seeds else WORDS[judgement.verdict]
+        for recipe, judgement in judgements.items()
+    }
+    return {
+        "claim": _link(entry),
+        "source": claim.source,
+        "statement": claim.statement,
+        **verdicts,
+        f"seeds ({' / '.join(judgements)})": " / ".join(str(judgement.num_seeds) for judgement in judgements.values()),
+        "key numbers": "; ".join(f"{recipe}: {each.decisive[0]}" for recipe, each in judgements.items() if each.decisive),
+    }
 
 
 def _section(entry: Entry) -> list[str]:
     claim = entry.claim
-    lines = [f"## {claim.name}\n", f"**{claim.statement}**\n"]
+    blocks = [f"## {claim.name}", f"**{claim.statement}**"]
     if claim.decided_by:
-        return [*lines, f"Not decided: nothing here measures it. What would decide: {claim.decided_by}"]
-    lines.append(f"Why these limits: {claim.reasons}\n")
+        return [*blocks, f"Not decided: nothing here measures it. What would decide: {claim.decided_by}"]
+    verdicts = []
     for recipe, judgement in entry.judgements.items():
         seeds = f"{judgement.num_seeds} seeds" if judgement.num_seeds > 1 else ""
-        lines.append(
-            f"- `{recipe}`: " + ", ".join(filter(None, [f"**{WORDS[judgement.verdict]}**", seeds, judgement.reason]))
-        )
+        parts = [f"**{WORDS[judgement.verdict]}**", seeds, judgement.reason]
+        verdicts.append(f"- `{recipe}`: {', '.join(filter(None, parts))}")
     judged = {recipe: judgement.checks for recipe, judgement in entry.judgements.items() if judgement.checks}
-    lines += ["", _head("quantity", "asked", *judged)]
-    for index, requirement in enumerate(claim.holds):
-        values = [f"{checks[index].shown} {MARKS[checks[index].verdict]}" for checks in judged.values()]
-        lines.append(_cells(requirement.quantity.words, requirement.asked, *values))
-    for recipe, judgement in entry.judgements.items():
-        lines += _numbers(recipe, judgement)
-    return lines
+    checks = [
+        {"quantity": requirement.quantity.words, "asked": requirement.asked}
+        | {recipe: f"{checks[index].shown} {MARKS[checks[index].verdict]}" for recipe, checks in judged.items()}
+        for index, requirement in enumerate(claim.holds)
+    ]
+    numbers = [_numbers(recipe, judgement) for recipe, judgement in entry.judgements.items() if judgement.numbers]
+    return [*blocks, f"Why these limits: {claim.reasons}", "\n".join(verdicts), _table(checks), *numbers]
 
 
-def _numbers(recipe: str, judgement: Judgement) -> list[str]:
+def _numbers(recipe: str, judgement: Judgement) -> str:
     """The numbers that a verdict rests on, in one line."""
     shown = []
     for name, values in judgement.numbers.items():
         mean, sd = _mean_and_sd(values)
         shown.append(f"{name} {show(mean)}" + (f" ± {sd:.2g}" if sd else ""))
     more = f"; and {len(shown) - MOST_NUMBERS} more" if len(shown) > MOST_NUMBERS else ""
-    return ["", f"Numbers, `{recipe}`: {'; '.join(shown[:MOST_NUMBERS])}{more}."] if shown else []
+    return f"Numbers, `{recipe}`: {'; '.join(shown[:MOST_NUMBERS])}{more}."
 
 
 def _link(entry: Entry) -> str:
     return f"[{entry.claim.name}](#{entry.claim.name.lower()})"
 
 
-def _head(*columns: str) -> str:
-    return f"{_cells(*columns)}\n|{'---|' * len(columns)}"
-
-
-def _cells(*cells: str) -> str:
-    return f"| {' | '.join(cells)} |"
+def _table(lines: Iterable[dict[str, str]]) -> str:
+    return markdown(pd.DataFrame(lines)).rstrip("\n")
 
 
 def _judgement(judgement: Judgement) -> dict[str, Any]:

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 
-from latentlab.comparison.claims.claim import MSE, Evidence, Missing, Quantity, number, words
+from latentlab.comparison.claims.claim import Evidence, Missing, Quantity, number
+from latentlab.comparison.claims.words import MSE, words
 
 # one number of bytes per image and the PSNR (dB) at it
 Point = tuple[float, float]
@@ -52,9 +53,8 @@ def last(variant: str, column: str) -> Quantity:
 
 def last_over_best(variant: str, column: str) -> Quantity:
     """A loss after the last epoch over the least of all epochs."""
-    return _of_curve(
-        variant, column, f"{words(column)} after the last epoch over the least", lambda losses: losses[-1] / min(losses)
-    )
+    name = f"{words(column)} after the last epoch over the least"
+    return _of_curve(variant, column, name, lambda losses: losses[-1] / min(losses))
 
 
 def generalisation_gap(variant: str, least_epochs: int = 1) -> Quantity:
@@ -64,9 +64,8 @@ def generalisation_gap(variant: str, least_epochs: int = 1) -> Quantity:
     """
 
     def gap(seed: Evidence) -> float:
-        kind = "bce_sum" if seed.has_curve(variant, "train_bce_sum") else "loss"
-        train, validation = seed.curve(variant, f"train_{kind}"), seed.curve(variant, f"validation_{kind}")
-        _need_epochs(variant, train, least_epochs)
+        kind = "bce_sum" if "train_bce_sum" in seed.results[variant].curve else "loss"
+        train, validation = (seed.curve(variant, f"{part}_{kind}", least_epochs) for part in ("train", "validation"))
         return seed.record(variant, f"validation over training {kind}", validation[-1] / train[-1])
 
     return Quantity(f"{variant}'s validation over training loss", (variant,), gap)
@@ -107,9 +106,8 @@ def num_as_good(variant: str, others: Sequence[str], paths: Sequence[str]) -> Qu
         ours = {path: seed.number(variant, path) for path in paths}
         return sum(all(seed.number(other, path) <= own for path, own in ours.items()) for other in others)
 
-    return Quantity(
-        f"variants as good as {variant} in {'; '.join(words(path) for path in paths)}", (variant, *others), count
-    )
+    name = f"variants as good as {variant} in {'; '.join(words(path) for path in paths)}"
+    return Quantity(name, (variant, *others), count)
 
 
 def bytes_over_png(variant: str, key: str, layout: str, largest_loss_db: float) -> Quantity:
@@ -124,7 +122,8 @@ def bytes_over_png(variant: str, key: str, layout: str, largest_loss_db: float) 
 
     def share(seed: Evidence) -> float:
         least = seed.number(variant, "test_psnr") - largest_loss_db
-        bits = [bits for bits in _bits(seed, variant) if seed.number(variant, f"compression/{bits}/psnr") >= least]
+        sizes = seed.at(variant, "compression")
+        bits = [bits for bits in sizes if seed.number(variant, f"compression/{bits}/psnr") >= least]
         if not bits:
             raise Missing("no number of bits keeps the quality; more bits per latent number would decide")
         png = seed.record("png", f"{layout}, bytes", _codec(seed, "png", layout)[0][0])
@@ -160,16 +159,9 @@ def _of_curve(
     variant: str, column: str, name: str, reduce: Callable[[list[float]], float], least_epochs: int = 1
 ) -> Quantity:
     def value(seed: Evidence) -> float:
-        values = seed.curve(variant, column)
-        _need_epochs(variant, values, least_epochs)
-        return seed.record(variant, name, reduce(values))
+        return seed.record(variant, name, reduce(seed.curve(variant, column, least_epochs)))
 
     return Quantity(f"{variant}'s {name}", (variant,), value)
-
-
-def _need_epochs(variant: str, values: Sequence[float], least: int) -> None:
-    if len(values) < least:
-        raise Missing(f"{variant} was trained for {len(values)} epochs; a recipe with {least} would decide")
 
 
 def _bytes_over(variant: str, name: str, others: Callable[[Evidence], list[Point]]) -> Quantity:
@@ -184,16 +176,10 @@ def _bytes_over(variant: str, name: str, others: Callable[[Evidence], list[Point
 
 def _points(seed: Evidence, name: str) -> list[Point]:
     """Of the stored codes (side tables included, decoder not), for each number of bits."""
-    keys = ("bytes_amortised_with_tables", "psnr")
-    found = [[seed.number(name, f"compression/{bits}/{key}") for key in keys] for bits in _bits(seed, name)]
-    return [(size, quality) for size, quality in found]
-
-
-def _bits(seed: Evidence, name: str) -> list[str]:
-    found = seed.at(name, "compression")
-    if not isinstance(found, dict) or not found:
-        raise Missing(f"{name} has no table compression")
-    return list(found)
+    return [
+        (seed.number(name, f"{at}/bytes_amortised_with_tables"), seed.number(name, f"{at}/psnr"))
+        for at in (f"compression/{bits}" for bits in seed.at(name, "compression"))
+    ]
 
 
 def _codec(seed: Evidence, codec: str, layout: str) -> list[Point]:

@@ -1,8 +1,9 @@
 """What does cae-compression claim? A code takes less space, and transposed convolutions leave checkerboards."""
 
 from latentlab.comparison.claims import limits
-from latentlab.comparison.claims.claim import MSE, RBF, SSIM, Claim, Quantity, at_least, at_most, baseline, number, ratio
+from latentlab.comparison.claims.claim import Claim, Quantity, baseline, number, ratio
 from latentlab.comparison.claims.quantities import bytes_over_codec, bytes_over_pca, bytes_over_png, largest_rise
+from latentlab.comparison.claims.words import GAIN, MSE, RBF, SSIM
 
 TRANSPOSED = "compress_transposed"
 CURES = "compress_nearest", "compress_bilinear"
@@ -17,38 +18,36 @@ def _blocks(variant: str) -> Quantity:
 CLAIMS = [
     Claim("D1", "The code takes less space than the image, as both are in memory.",
           why="Less is less. (The code as float32, the image as one byte for each of its pixels.)",
-          holds=[at_most(BYTES_PER_FLOAT / number(TRANSPOSED, "compression_ratio"), 0.99)]),
+          holds=[BYTES_PER_FLOAT / number(TRANSPOSED, "compression_ratio") <= 0.99]),
     Claim("D2", "The code, stored, takes less space than the image, stored.",
           why="Half a decibel can just be seen. (Quantised to the fewest bits that lose no more, and entropy coded: each "
               "image by itself, and all together with side tables against one PNG of all. PNG loses nothing.)",
-          holds=[at_most(bytes_over_png(TRANSPOSED, "bytes_alone", "single", limits.VISIBLE_DB), limits.CLEARLY_LESS),
-                 at_most(bytes_over_png(TRANSPOSED, "bytes_amortised_with_tables", "sheet", limits.VISIBLE_DB),
-                         limits.CLEARLY_LESS)]),
+          holds=[bytes_over_png(TRANSPOSED, key, layout, limits.VISIBLE_DB) <= limits.CLEARLY_LESS
+                 for key, layout in (("bytes_alone", "single"), ("bytes_amortised_with_tables", "sheet"))]),
     Claim("D3", "The code is good compression. (So it takes less than common formats at equal quality.)",
           why="(At the number of bits where that is best for the code, all images in one sheet.)",
-          holds=[at_most(bytes_over_codec(TRANSPOSED, codec), limits.CLEARLY_LESS) for codec in ("jpeg", "webp")]),
+          holds=[bytes_over_codec(TRANSPOSED, codec) <= limits.CLEARLY_LESS for codec in ("jpeg", "webp")]),
     Claim("D4", "It is deep learning that makes the compression effective. (So it takes less than the codes of PCA at "
           "equal quality.)",
           why="(At the number of bits where that is best for the code; PCA of any size and number of bits.)",
-          holds=[at_most(bytes_over_pca(TRANSPOSED), limits.CLEARLY_LESS)]),
+          holds=[bytes_over_pca(TRANSPOSED) <= limits.CLEARLY_LESS]),
     Claim("D5", "Transposed convolutions leave checkerboards.",
           why="A tenth more, where a perfect reconstruction has the ratio of the images. (The energy of the residual at a "
               "period of two pixels sees only a grid that lies over the whole picture; it is among the numbers.)",
-          holds=[at_least(_blocks(TRANSPOSED), 1.1)], beside=[number(TRANSPOSED, "checkerboard/energy_ratio")]),
+          holds=[_blocks(TRANSPOSED) >= 1.1], beside=[number(TRANSPOSED, "checkerboard/energy_ratio")]),
     Claim("D6", "Upsampling followed by a convolution cures the checkerboards.",
           why="Within a twentieth of the images there is nothing to see; a cure needs an ill to cure.",
-          holds=[limit for cure in CURES for limit in (
-              at_most(_blocks(cure), 1.05), at_least(_blocks(TRANSPOSED) / _blocks(cure), 1.1))]),
+          holds=[limit for cure in CURES for limit in (_blocks(cure) <= 1.05, _blocks(TRANSPOSED) / _blocks(cure) >= 1.1)]),
     Claim("D7", "Upsampling followed by a convolution reconstructs better than a transposed convolution.",
-          holds=[at_most(ratio(MSE, cure, TRANSPOSED), limits.NO_GAIN) for cure in CURES]),
+          holds=[ratio(MSE, cure, TRANSPOSED) <= limits.NO_GAIN for cure in CURES]),
     Claim("D8", "Despite artefacts the digits keep their structure.",
-          holds=[at_least(number(TRANSPOSED, SSIM), limits.FAITHFUL)]),
+          holds=[number(TRANSPOSED, SSIM) >= limits.FAITHFUL]),
     Claim("D9", "The training loss falls all the time.",
-          why="All the time is all the time.", holds=[at_most(largest_rise(TRANSPOSED, "train_loss"), 0)]),
+          why="All the time is all the time.", holds=[largest_rise(TRANSPOSED, "train_loss") <= 0]),
     Claim("D10", "The technique can be used to take noise away.",
-          holds=[at_least(number(TRANSPOSED, "denoising/0.2/gain_db"), limits.ANY_GAIN_DB)]),
+          holds=[number(TRANSPOSED, GAIN) >= limits.ANY_GAIN_DB]),
     Claim("D11", "The technique can be used to extract features.",
-          holds=[at_least(number(TRANSPOSED, path) - baseline("raw_pixels", path), limits.SMALL_LEAD)
+          holds=[number(TRANSPOSED, path) - baseline("raw_pixels", path) >= limits.SMALL_LEAD
                  for path in (RBF, "few_labels/svm_rbf/100/mean")]),
     Claim("D12", "Other numbers of layers and filters would improve the quality.",
           decided_by="Variants of source D with more channels and blocks at an equal latent dimension."),

@@ -10,14 +10,16 @@ import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import product
 from typing import Literal
 
 import pandas as pd
 from scipy.stats import t as student
 
 from latentlab.comparison.claims import source_a, source_b, source_c, source_d, source_e
-from latentlab.comparison.claims.claim import Claim, Evidence, Missing, Quantity, Requirement, show
+from latentlab.comparison.claims.claim import Claim, Evidence, Missing, Requirement
 from latentlab.comparison.results import Results
+from latentlab.comparison.tables import COUNTS, show
 
 CLAIMS = [*source_a.CLAIMS, *source_b.CLAIMS, *source_c.CLAIMS, *source_d.CLAIMS, *source_e.CLAIMS]
 
@@ -25,7 +27,7 @@ CLAIMS = [*source_a.CLAIMS, *source_b.CLAIMS, *source_c.CLAIMS, *source_d.CLAIMS
 CONFIDENCE = 0.95
 
 # what follows from a variant's layers alone
-COUNTED = ("num_parameters", "num_macs", "latent_dim", "compression_ratio")
+COUNTED = (*COUNTS, "compression_ratio")
 
 Verdict = Literal["holds", "does_not_hold", "undecided"]
 
@@ -107,14 +109,12 @@ def judge(claim: Claim, results: Results, codecs: pd.DataFrame, recipe: str) -> 
     """Judges a claim under one recipe."""
     if claim.decided_by:
         return Judgement("undecided", f"not measured; what would decide: {claim.decided_by}")
+    seeds: list[Evidence] = []
     try:
         seeds = gather(claim.variants, results, codecs, recipe)
-    except Missing as missing:
-        return Judgement("undecided", str(missing))
-    try:
         checks = [_check(requirement, seeds) for requirement in claim.holds]
-        for quantity in claim.beside:
-            _values(quantity, seeds)
+        for quantity, seed in product(claim.beside, seeds):
+            quantity.value(seed)  # which records the numbers that it reads
     except Missing as missing:
         return Judgement("undecided", str(missing), len(seeds), [], _numbers(seeds))
     except ZeroDivisionError:
@@ -153,14 +153,10 @@ def interval(values: Sequence[float]) -> tuple[float, float, float]:
 
 
 def _check(requirement: Requirement, seeds: Sequence[Evidence]) -> Check:
-    values = _values(requirement.quantity, seeds)
+    values = [requirement.quantity.value(seed) for seed in seeds]
     if not all(math.isfinite(value) for value in values):
         raise Missing(f"{requirement.quantity.words} is not a finite number")
     return Check(requirement, *interval(values))
-
-
-def _values(quantity: Quantity, seeds: Sequence[Evidence]) -> list[float]:
-    return [quantity.value(seed) for seed in seeds]
 
 
 def _reason(verdict: Verdict, seeds: Sequence[Evidence]) -> str:

@@ -1,0 +1,48 @@
+"""The numbers that claims ask for: where they stand in the metrics of a run, and what people call them."""
+
+MSE, PSNR, SSIM = "test_mse", "test_psnr", "test_ssim"
+PARAMETERS, OPERATIONS = "num_parameters/total", "num_macs/total"
+RBF, LINEAR, NEIGHBOURS, LOGISTIC = "svm_rbf_accuracy", "svm_linear_accuracy", "knn_accuracy", "logistic_accuracy"
+GAIN = "denoising/0.2/gain_db"
+WAY = "interpolation/linear/different_digits"
+
+# for people, where the path does not say it
+WORDS = {
+    MSE: "test MSE",
+    PSNR: "PSNR (dB)",
+    SSIM: "SSIM",
+    PARAMETERS: "parameters",
+    OPERATIONS: "operations",
+    RBF: "accuracy of the RBF probe",
+    LINEAR: "accuracy of the linear SVM",
+    NEIGHBOURS: "accuracy of nearest neighbours",
+    LOGISTIC: "accuracy of logistic regression",
+    GAIN: "gain from noise of 0.2 (dB)",
+    "latent_dim": "latent dimension",
+    "compression_ratio": "pixels per latent number",
+    "few_labels/logistic/100/mean": "accuracy of logistic regression with 100 labels",
+    "few_labels/svm_rbf/100/mean": "accuracy of the RBF probe with 100 labels",
+    "generation/active_units": "active latent numbers",
+    "generation/kl_per_dimension": "KL divergence of a latent number (nats)",
+    "generation/real_distance": "distance of test images from the nearest training image",
+    "generation/reconstruction_std": "standard deviation of a pixel over samples of the posterior",
+    "generation/standard_normal/frechet_distance": "Frechet distance of samples from the standard normal",
+    "generation/standard_normal/nearest_distance": "distance of samples from the nearest training image",
+    f"{WAY}/crossfade_distance": "distance of a cross-fade from the nearest training image",
+    f"{WAY}/midpoint_distance": "distance of the midpoint from the nearest training image",
+    f"{WAY}/step_ratio": "largest over mean step between different digits",
+    "interpolation/linear/equal_digits/step_ratio": "largest over mean step between equal digits",
+    "interpolation/real_distance": "distance of test images from the nearest training image",
+    "latent_space/code_mean": "mean of the latent numbers",
+    "latent_space/code_std": "standard deviation of the latent numbers",
+    "latent_space/knn10_accuracy": "accuracy of the 10 nearest codes",
+    "latent_space/share_within_3": "share of latent numbers in [-3, 3]",
+    "latent_space/silhouette": "silhouette of the digits",
+}
+
+
+def words(path: str) -> str:
+    """A number of the metrics for people."""
+    if path.startswith("untrained/"):
+        return f"{words(path.removeprefix('untrained/'))} before training"
+    return WORDS.get(path, path.replace("/", " ").replace("_", " "))
