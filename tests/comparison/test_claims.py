@@ -7,7 +7,7 @@ import operator
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
-from itertools import groupby
+from itertools import groupby, product
 from typing import Any
 
 import pandas as pd
@@ -387,8 +387,9 @@ def test_short_trainings_leave_open_what_happens_later():
 
 
 def test_what_is_no_finite_number_leaves_a_claim_open():
-    for variant, value in (("cae_latent_64", math.nan), ("cae_baseline", 0.0), ("cae_baseline", None)):
-        entries = ledger(world((f"{variant}/test_mse", value)), codecs(), ["fast"])
+    broken = (("cae_latent_64", math.nan), ("cae_latent_64", math.inf), ("cae_baseline", 0.0), ("cae_baseline", None))
+    for (variant, value), seeds in product(broken, (1, 3)):
+        entries = ledger(world((f"{variant}/test_mse", value), seeds), codecs(), ["fast"])
         assert entries[1].judgements["fast"].verdict == "undecided"
         json.dumps(as_json(entries), allow_nan=False)
         assert "\n## A2\n" in write_page(entries, SOURCES)

@@ -169,8 +169,9 @@ def _check(check: Check) -> dict[str, Any]:
 
 
 def _mean_and_sd(values: Sequence[float]) -> tuple[float, float | None]:
-    """Mean and standard deviation (n - 1) of replicates; None for one."""
-    return statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else None
+    """Mean and standard deviation (n - 1) of replicates; None for one, and for what is no finite number."""
+    spread = len(values) > 1 and all(math.isfinite(value) for value in values)
+    return statistics.fmean(values), statistics.stdev(values) if spread else None
 
 
 def _rounded(value: float | None) -> float | None:
