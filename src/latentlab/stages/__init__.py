@@ -5,22 +5,21 @@ import os
 import signal
 import sys
 import warnings
-from collections.abc import Callable
-from types import FrameType
+from collections.abc import Callable, Sequence
 
 from latentlab import errors, paths
 from latentlab.errors import UserError, printable
 from latentlab.params.project import Params, load
 
 
-def start(stage: Callable[..., None], arguments: list[str], *, pinned: bool = True) -> None:
+def start(stage: Callable[..., None], arguments: Sequence[str] | None = None, *, pinned: bool = True) -> None:
     """Runs a stage as a command: clear errors for what a user can mend, a traceback for what only we can.
 
     Exits with 2 after a clear error. A request to terminate unwinds the stage, so that its MLflow run is closed.
 
     Args:
         stage: Called with the arguments.
-        arguments: Of the command line.
+        arguments: None for those of the command line.
         pinned: Whether the number of threads is fixed, as it must be where bytes are to come out the same each time.
     """
     if pinned:
@@ -28,13 +27,13 @@ def start(stage: Callable[..., None], arguments: list[str], *, pinned: bool = Tr
 
         devices.keep_memory()
         devices.pin_threads()
-    signal.signal(signal.SIGTERM, _terminate)
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     warnings.filterwarnings("ignore", category=FutureWarning)
     os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "ERROR")  # where it is imported later, and sets its level itself
     for chatty in ("alembic", "mlflow"):
         logging.getLogger(chatty).setLevel(logging.ERROR)
     try:
-        stage(*arguments)
+        stage(*(sys.argv[1:] if arguments is None else arguments))
     except UserError as error:
         for line in str(error).split("\n"):
             print(f"error: {printable(line)}", file=sys.stderr)
@@ -60,10 +59,6 @@ def read_params() -> Params:
     project = load()
     check.check(project.variants)
     return project
-
-
-def _terminate(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
-    sys.exit(128 + number)
 
 
 def refresh_seconds() -> float:

@@ -1,7 +1,6 @@
 """Stage `analyse@run-analysis`: one analysis of a trained run."""
 
 import importlib
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +24,7 @@ def main(analysis: str, *names: str) -> None:
     measure(run, analysis, run.analysis_plan(analysis), run.analysis(analysis), run.arrays(analysis))
 
 
-def measure(run: paths.Run, analysis: str, planned: Path, path: Path, folder: Path | None) -> Analysis:
+def measure(run: paths.Run, analysis: str, planned: Path, path: Path, folder: Path | None) -> None:
     """Measures a run as its plan says, and writes the numbers with all that determines them, then logs them."""
     project, content = load(), plan.read(planned)
     plan.check(content, plan.of_analysis(project, run.variant, analysis, content["settings"]))
@@ -39,7 +38,6 @@ def measure(run: paths.Run, analysis: str, planned: Path, path: Path, folder: Pa
     # last: a run that has it has everything
     write_json({"provenance": provenance, **measured.numbers}, path)
     runs.log_run(store.open_store(paths.project_root()), describe.outputs(project, run))
-    return measured
 
 
 def analyse(analysis: str, subject: Subject, planned: plan.Plan) -> Analysis:
@@ -70,4 +68,4 @@ def write_files(measured: Analysis, tables: Path, folder: Path | None) -> None:
 
 
 if __name__ == "__main__":
-    stages.start(main, sys.argv[1:])
+    stages.start(main)

@@ -1,7 +1,5 @@
 """Stage `analyse_baseline@name-dataset-analysis`: an analysis of PCA, of the raw pixels, or of a classical denoiser."""
 
-import sys
-
 from latentlab import paths, stages
 from latentlab.data import images
 from latentlab.evaluation import denoising
@@ -28,4 +26,4 @@ def main(name: str, dataset: str, analysis: str) -> None:
 
 
 if __name__ == "__main__":
-    stages.start(main, sys.argv[1:])
+    stages.start(main)

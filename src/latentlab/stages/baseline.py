@@ -1,7 +1,5 @@
 """Stage `baseline@name-dataset`: PCA, measured by the same functions as every run."""
 
-import sys
-
 from latentlab import paths, stages
 from latentlab.data import images
 from latentlab.evaluation.pca import of_baseline
@@ -27,4 +25,4 @@ def main(name: str, dataset: str) -> None:
 
 
 if __name__ == "__main__":
-    stages.start(main, sys.argv[1:])
+    stages.start(main)

@@ -1,7 +1,5 @@
 """Stage `claims` of the analyses: the ledger of what the sources conclude, judged by the results of all runs."""
 
-import sys
-
 import pandas as pd
 
 from latentlab import paths, stages
@@ -26,4 +24,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    stages.start(main, sys.argv[1:], pinned=False)
+    stages.start(main, pinned=False)

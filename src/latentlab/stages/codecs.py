@@ -1,10 +1,9 @@
 """Stage `codecs@dataset`: PNG, JPEG and WebP on the test images, beside the codes of the variants."""
 
-import sys
-
 import pandas as pd
 
 from latentlab import paths, stages
+from latentlab.comparison.tables import write_csv
 from latentlab.data import images
 from latentlab.evaluation.codecs import codec_curve
 from latentlab.params import analyses
@@ -15,10 +14,8 @@ def main(dataset: str) -> None:
     """Writes one line per format, quality and layout."""
     data = images.load(paths.data(dataset), load().datasets[dataset].split)
     table = pd.DataFrame(codec_curve(data.test.images, analyses.load().codecs.num_images))
-    path = paths.codecs(dataset)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    table.to_csv(path, index=False, lineterminator="\n")
+    write_csv(table, paths.codecs(dataset))
 
 
 if __name__ == "__main__":
-    stages.start(main, sys.argv[1:])
+    stages.start(main)

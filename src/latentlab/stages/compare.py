@@ -51,4 +51,4 @@ def _stacked(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
 
 
 if __name__ == "__main__":
-    stages.start(main, sys.argv[1:], pinned=False)
+    stages.start(main, pinned=False)

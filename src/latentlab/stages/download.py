@@ -1,7 +1,6 @@
 """Stage `download@dataset`: the files of a data set, verified."""
 
 import os
-import sys
 
 from latentlab import paths, stages
 from latentlab.data.sources import download
@@ -17,4 +16,4 @@ def main(dataset: str) -> None:
 
 
 if __name__ == "__main__":
-    stages.start(main, sys.argv[1:], pinned=False)
+    stages.start(main, pinned=False)

@@ -1,7 +1,5 @@
 """Stage `evaluate@run`: how close are the reconstructions, how small is the code, and what does it cost?"""
 
-import sys
-
 from latentlab import paths, stages
 from latentlab.files import write_text
 from latentlab.stages.analyse import measure
@@ -16,4 +14,4 @@ def main(*names: str) -> None:
 
 
 if __name__ == "__main__":
-    stages.start(main, sys.argv[1:])
+    stages.start(main)

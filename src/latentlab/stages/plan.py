@@ -1,7 +1,5 @@
 """Stage `plan`: checks all of params.yaml, and writes what each stage of each run and baseline is to do."""
 
-import sys
-
 from latentlab import stages
 from latentlab.training import plan
 
@@ -13,4 +11,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    stages.start(main, sys.argv[1:], pinned=False)
+    stages.start(main, pinned=False)

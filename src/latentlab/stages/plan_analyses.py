@@ -1,7 +1,5 @@
 """Stage `plan_analyses`: checks analyses/params.yaml, and writes what each analysis is to measure."""
 
-import sys
-
 from latentlab import evaluation, stages
 from latentlab.params import analyses
 from latentlab.training import plan
@@ -16,4 +14,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    stages.start(main, sys.argv[1:], pinned=False)
+    stages.start(main, pinned=False)

@@ -1,6 +1,5 @@
 """Stage `plan_study`: checks study/params.yaml, and writes what determines the search: settings, data and code."""
 
-import sys
 from pathlib import Path
 
 from latentlab import paths, stages
@@ -25,4 +24,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    stages.start(main, sys.argv[1:], pinned=False)
+    stages.start(main, pinned=False)

@@ -1,7 +1,5 @@
 """Stage `plot`: the figures of the core, into reports/figures."""
 
-import sys
-
 import pandas as pd
 
 from latentlab import paths, stages
@@ -23,4 +21,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    stages.start(main, sys.argv[1:], pinned=False)
+    stages.start(main, pinned=False)

@@ -1,7 +1,5 @@
 """Stage `plot` of the analyses: their figures, into analyses/reports/figures."""
 
-import sys
-
 from latentlab import paths, stages
 from latentlab.comparison import results
 from latentlab.params import analyses
@@ -22,4 +20,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    stages.start(main, sys.argv[1:], pinned=False)
+    stages.start(main, pinned=False)

@@ -1,7 +1,5 @@
 """Stage `probe@run`: what do the codes know about the classes?"""
 
-import sys
-
 from latentlab import paths, stages
 from latentlab.stages.analyse import measure
 
@@ -13,4 +11,4 @@ def main(*names: str) -> None:
 
 
 if __name__ == "__main__":
-    stages.start(main, sys.argv[1:])
+    stages.start(main)

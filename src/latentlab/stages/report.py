@@ -1,7 +1,5 @@
 """Stage `report`: the report of the core, as Markdown and as one page of HTML."""
 
-import sys
-
 import pandas as pd
 
 from latentlab import files, paths, stages
@@ -19,4 +17,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    stages.start(main, sys.argv[1:], pinned=False)
+    stages.start(main, pinned=False)

@@ -1,7 +1,5 @@
 """Stage `report` of the analyses: their report with the claims, as Markdown and as one page of HTML."""
 
-import sys
-
 from latentlab import files, paths, stages
 from latentlab.params import analyses
 from latentlab.params.project import load
@@ -19,4 +17,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    stages.start(main, sys.argv[1:], pinned=False)
+    stages.start(main, pinned=False)

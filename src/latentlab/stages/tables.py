@@ -21,4 +21,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    stages.start(main, sys.argv[1:], pinned=False)
+    stages.start(main, pinned=False)

@@ -1,16 +1,16 @@
 """Stage `train@run`: trains a variant, and writes its weights and its curve."""
 
-import csv
 import hashlib
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import torch
 from tqdm import tqdm
 
 from latentlab import paths, stages
+from latentlab.comparison.tables import write_csv
 from latentlab.data import images
 from latentlab.models import checkpoint
 from latentlab.params.project import load
@@ -70,14 +70,8 @@ def describe_training(run: paths.Run, planned: plan.Plan, device: torch.device, 
 
 def write_curve(records: list[dict[str, float]], path: Path) -> None:
     """Writes what an epoch's record says about learning; how long it took differs every time and goes to MLflow only."""
-    columns = [key for key in records[0] if key not in ("epoch_seconds", "images_per_second")]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, columns, extrasaction="ignore", lineterminator="\n")
-        writer.writeheader()
-        for record in records:
-            writer.writerow(record | {"epoch": int(record["epoch"])})
+    write_csv(pd.DataFrame(records).drop(columns=["epoch_seconds", "images_per_second"]).astype({"epoch": int}), path)
 
 
 if __name__ == "__main__":
-    stages.start(main, sys.argv[1:])
+    stages.start(main)
