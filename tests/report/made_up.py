@@ -1,40 +1,42 @@
 """Made-up results of variants and baselines, and the tables that are made of them."""
 
 from collections.abc import Sequence
+from itertools import product
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
 
 from conftest import PROJECT
 from latentlab.comparison import tables
 from latentlab.comparison.results import Metrics, Result, Results
 from latentlab.paths import Run
 from latentlab.report.content import Content
+from latentlab.report.figures import style
 
 VARIANTS, BASELINES = ["mlp_8", "vae_2", "cae_baseline"], ["pca_8", "raw_pixels"]
 SIGMAS, BITS, LABELS = (0.1, 0.2, 0.5), (2, 4, 8), (10, 100)
-WAYS = [f"linear/{kind}/{name}" for kind in ("equal_digits", "different_digits") for name in
-        ("step_ratio", "midpoint_distance", "crossfade_distance")]  # fmt: skip
+
+
+def named(*keys: Sequence[object]) -> list[str]:
+    """Names of numbers, as the keys that lead to them."""
+    return ["/".join(map(str, each)) for each in product(*keys)]
+
+
+SAMPLES = ("precision", "recall", "frechet_distance", "nearest_cosine")
+WAYS = (("linear",), ("equal_digits", "different_digits"), ("step_ratio", "midpoint_distance", "crossfade_distance"))
 NAMES = {
-    "denoising": [f"{sigma}/{name}" for sigma in SIGMAS for name in ("psnr_in", "psnr", "gain_db")],
-    "interpolation": [*WAYS, "real_distance"],
+    "denoising": named(SIGMAS, ("psnr_in", "psnr", "gain_db")),
+    "interpolation": [*named(*WAYS), "real_distance"],
     "latent_space": ["knn10_accuracy"],
-    "generation": [
-        f"{kind}/{name}"
-        for kind in ("standard_normal", "mixture")
-        for name in ("precision", "recall", "frechet_distance", "nearest_cosine")
-    ] + ["real_frechet_distance", "real_cosine"],
-    "compression": [f"{bits}/{name}" for bits in BITS for name in ("bytes_alone", "bytes_amortised_with_tables", "psnr")],
+    "generation": [*named(("standard_normal", "mixture"), SAMPLES), "real_frechet_distance", "real_cosine"],
+    "compression": named(BITS, ("bytes_alone", "bytes_amortised_with_tables", "psnr")),
     "checkerboard": ["energy_ratio", "block_ratio", "real_block_ratio"],
-    "few_labels": [
-        f"{probe}/{count}/{name}"
-        for probe in ("knn", "logistic", "svm_rbf")
-        for count in LABELS
-        for name in ("mean", "std")
-    ],
+    "few_labels": named(("knn", "logistic", "svm_rbf"), LABELS, ("mean", "std")),
     "untrained": ["svm_linear_accuracy", "knn_accuracy", "logistic_accuracy"],
-}  # fmt: skip
+}
 SETTINGS: dict[str, dict[str, Any]] = {
     "denoising": {"sigmas": list(SIGMAS)},
     "generation": {"grid_extent": 3.0},
@@ -77,6 +79,12 @@ def runs(variants: Sequence[str] = tuple(PROJECT.variants), seeds: Sequence[int]
     return Results(made, pca | {"raw_pixels": {"latent_dim": 784, "svm_rbf_accuracy": 0.985}}, {})
 
 
+def png(figure: Figure, folder: Path) -> bytes:
+    """The file of a figure."""
+    style.save(figure, folder / "figure.png")
+    return (folder / "figure.png").read_bytes()
+
+
 def of_core(results: Results) -> Content:
     return Content(PROJECT, tables.leaderboard(PROJECT, results), results.shown(PROJECT))
 
@@ -88,8 +96,7 @@ def table(analysis: str, names: Sequence[str], *, spread: bool) -> pd.DataFrame:
         [
             {"variant": name, "recipe": None if name in BASELINES else PROJECT.run.recipes[0], "name": number}
             | {"num_seeds": 3, "mean": random.uniform(1.1, 2), "sd": 0.1 if spread else np.nan}
-            for name in names
-            for number in NAMES[analysis]
+            for name, number in product(names, NAMES[analysis])
         ]
     )
 
@@ -98,14 +105,11 @@ def codecs() -> pd.DataFrame:
     """As the codecs stage makes it: formats without loss have no quality, and a PSNR that stands for infinity."""
     lossy = [
         {"codec": codec, "quality": quality, "layout": layout, "bytes_per_image": 10 * quality, "psnr": quality / 10}
-        for codec in ("jpeg", "webp")
-        for layout in ("single", "sheet")
-        for quality in (40, 20, 60, 900)
+        for codec, layout, quality in product(("jpeg", "webp"), ("single", "sheet"), (40, 20, 60, 900))
     ]
     lossless = [
         {"codec": codec, "quality": np.nan, "layout": layout, "bytes_per_image": size, "psnr": 120.0}
-        for codec, size in (("png", 250), ("webp_lossless", 200))
-        for layout in ("single", "sheet")
+        for (codec, size), layout in product((("png", 250), ("webp_lossless", 200)), ("single", "sheet"))
     ]
     return pd.DataFrame(lossy + lossless)
 

@@ -1,6 +1,5 @@
 """Figures of the analyses are drawn from tables with and without spread, with missing variants, and with one alone."""
 
-import hashlib
 from dataclasses import replace
 
 import made_up
@@ -14,7 +13,7 @@ from matplotlib.figure import Figure
 
 from conftest import PROJECT
 from latentlab.report.content import Content
-from latentlab.report.figures import analyses, panels, pictures, style
+from latentlab.report.figures import analyses, panels, pictures
 from latentlab.report.sections import drawn, of_analyses
 
 DRAW = {
@@ -31,11 +30,6 @@ def words(figure: Figure) -> set[str]:
     legends = [*figure.legends, *(axes.get_legend() for axes in figure.axes if axes.get_legend())]
     found = {text.get_text() for legend in legends for text in legend.get_texts()}
     return found | {tick.get_text() for axes in figure.axes for tick in axes.get_yticklabels()}
-
-
-def digest(figure: Figure, folder) -> str:
-    style.save(figure, folder / "figure.png")
-    return hashlib.sha256((folder / "figure.png").read_bytes()).hexdigest()
 
 
 def curve(panel: Axes, name: str) -> np.ndarray:
@@ -55,23 +49,19 @@ def means(content: Content, analysis: str) -> pd.Series:
 
 @pytest.mark.parametrize("analysis", DRAW)
 @pytest.mark.parametrize("spread", [True, False])
-def test_every_variant_is_named_and_every_axis_has_its_unit(analysis, spread, tmp_path):
-    content = made_up.of_analyses(spread=spread)
-    figure = DRAW[analysis](content)
+def test_every_variant_is_named_and_every_axis_has_its_unit(analysis, spread):
+    figure = DRAW[analysis](made_up.of_analyses(spread=spread))
     assert words(figure) >= set(VARIANTS)
     assert all(axes.get_xlabel() and axes.get_title() for axes in figure.axes)
     if analysis != "few_labels":  # its spread is that of the draws
         assert has_error_bars(figure) == spread
-    if spread:
-        assert digest(figure, tmp_path) == digest(DRAW[analysis](content), tmp_path)
 
 
 @pytest.mark.parametrize("analysis", DRAW)
-def test_one_variant_alone(analysis, tmp_path):
+def test_one_variant_alone(analysis):
     figure = DRAW[analysis](made_up.of_analyses(["vae_2"], spread=False))
     assert "vae_2" in words(figure)
     assert not {"mlp_8", "pca_8"} & words(figure)
-    assert digest(figure, tmp_path)
 
 
 def test_baselines_are_grey_and_variants_keep_their_colour_and_no_two_look_alike():
@@ -159,15 +149,13 @@ def images(count: int) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 255, (count, 28, 28), dtype=np.uint8)
 
 
-def test_strips():
-    figure = pictures.strips({"a": images(10), "b": images(10)}, "Title")
-    assert [axes.get_ylabel() for axes in figure.axes] == ["a", "b"]
-    assert figure.axes[0].images[0].get_array().shape == (28, 280)
-    assert np.array_equal(figure.axes[0].images[0].get_array()[:, 28:56], images(10)[1])
-
-
-def test_a_long_name_is_not_cut_off():
-    figure = pictures.strips({"a_name_of_thirty_two_characters_": images(3), "b": images(3)}, "Title")
+def test_strips_have_their_names_beside_them_which_are_not_cut_off():
+    names = ["a_name_of_thirty_two_characters_", "b"]
+    figure = pictures.strips({name: images(10) for name in names}, "Title")
+    assert [axes.get_ylabel() for axes in figure.axes] == names
+    shown = figure.axes[0].images[0].get_array()
+    assert shown.shape == (28, 280)
+    assert np.array_equal(shown[:, 28:56], images(10)[1])
     figure.draw_without_rendering()
     assert figure.axes[0].yaxis.label.get_window_extent().x0 >= 0
 
@@ -179,9 +167,6 @@ def test_mosaics():
     assert np.array_equal(shown[28:56, :28], images(225)[15])
     assert [tick.get_text() for tick in grid.get_yticklabels()] == ["3", "0", "-3"]
     assert [tick.get_text() for tick in grid.get_xticklabels()] == ["-3", "0", "3"]
-    assert [axes.get_title() for axes in pictures.mosaics({name: images(100) for name in "abcd"}, "Title").axes] == [
-        *"abcd"
-    ]
 
 
 def test_maps_name_the_digits():
@@ -218,24 +203,12 @@ def test_distances_are_over_their_mean():
 
 @pytest.mark.parametrize("count", range(1, 12))
 def test_at_most_one_place_is_empty_and_all_are_drawn(count):
-    figure = pictures.mosaics({str(index): images(4) for index in range(count)}, "Title")
-    assert len(figure.axes) == count
+    names = [str(index) for index in range(count)]
+    figure = pictures.mosaics({name: images(4) for name in names}, "Title")
+    assert [axes.get_title() for axes in figure.axes] == names
     grid = figure.axes[0].get_gridspec()
     assert grid.ncols <= 3
     assert 0 <= grid.nrows * grid.ncols - count <= 1
-
-
-def test_pictures_are_the_same_each_time(tmp_path):
-    random = np.random.default_rng(0)
-    points = (random.normal(size=(50, 2)), np.arange(50) % 10)
-    for draw in (
-        lambda: pictures.strips({"a": images(10)}, "Title"),
-        lambda: pictures.mosaics({"a": images(100)}, "Title", 3.0),
-        lambda: pictures.maps({"a": points}, "Title", 3.0),
-        lambda: pictures.spectra({"a": 1 + images(1)[0].astype(np.float32)}, "Title"),
-        lambda: pictures.distance_tables({"a": random.uniform(size=(10, 10)) * 0 + 1}, "Title"),
-    ):
-        assert digest(draw(), tmp_path) == digest(draw(), tmp_path)
 
 
 def arrays() -> dict[str, dict[str, np.ndarray]]:
@@ -252,9 +225,9 @@ def arrays() -> dict[str, dict[str, np.ndarray]]:
     }
 
 
-def test_every_figure_of_a_vae_is_drawn_and_what_was_not_measured_is_left_out(tmp_path, monkeypatch):
+def test_every_figure_of_a_vae_is_drawn_the_same_each_time_and_what_was_not_measured_is_left_out(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    content = made_up.of_analyses(["vae_2"])
+    content = made_up.of_analyses()
     result = content.shown["vae_2"]
     for name, each in arrays().items():
         result.metrics[name] = {"centroid_distances": np.ones((10, 10)).tolist(), "kl_per_dimension": [1.0, 2.0]}
@@ -262,6 +235,8 @@ def test_every_figure_of_a_vae_is_drawn_and_what_was_not_measured_is_left_out(tm
         np.savez(result.run.arrays(name) / "arrays.npz", **each)
     figures = dict(drawn(of_analyses(), content))
     assert set(figures) == {name for section in of_analyses() for name in section.figures}
+    for name, again in drawn(of_analyses(), content):
+        assert made_up.png(figures[name], tmp_path) == made_up.png(again, tmp_path), name
     assert [axes.get_ylabel() for axes in figures["interpolation"].axes] == ["vae_2", "vae_2, on the arc"]
     assert [axes.get_ylabel() for axes in figures["denoising_pictures"].axes] == ["sigma 0.2", "vae_2"]
     assert [axes.get_title() for axes in figures["samples"].axes] == ["vae_2, normal"]

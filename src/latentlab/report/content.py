@@ -58,22 +58,22 @@ class Content:
         """The numbers of an analysis; none where it was not made."""
         return self.lines(self.tables.get(analysis, pd.DataFrame(columns=["variant", "recipe", "name", "mean", "sd"])))
 
-    def number(self, name: str, path: str) -> float:
-        """A number of a variant or a baseline, mean over the seeds; NaN where there is none.
+    def means(self, path: str) -> pd.Series:
+        """A number of all variants and baselines that have it, by name, mean over the seeds.
 
         Args:
-            name: Of the variant or the baseline.
             path: A column of the leaderboard, or an analysis and the name of one of its numbers: "denoising/0.2/psnr".
         """
         analysis, _, number = path.partition("/")
-        table = self.table(analysis) if number else self.lines(self.leaderboard).assign(name=path)
-        found = table.loc[(table["variant"] == name) & (table["name"] == (number or path)), "mean" if number else path]
-        return float(found.iloc[0]) if len(found) else np.nan
+        if not number:
+            return self.lines(self.leaderboard).set_index("variant")[path].dropna().astype(float)
+        table = self.table(analysis)
+        return table[table["name"] == number].set_index("variant")["mean"].dropna()
 
-    def numbers(self, path: str) -> dict[str, float]:
-        """That number of all variants that have it, in the order of params.yaml."""
-        found = {name: self.number(name, path) for name in self.project.variants}
-        return {name: value for name, value in found.items() if not np.isnan(value)}
+    def numbers(self, path: str) -> pd.Series:
+        """That number of the variants alone, in the order of params.yaml."""
+        found = self.means(path)
+        return found.reindex([name for name in self.project.variants if name in found.index])
 
     def measured(self, analysis: str) -> list[str]:
         """The variants that the analysis was made of, in the order of params.yaml."""
@@ -83,8 +83,8 @@ class Content:
     def chosen(self, names: Sequence[str], *comparisons: str) -> list[str]:
         """All of the names if they are few, else those that stand in these comparisons, else the first few."""
         known = [self.project.comparisons[key].variants for key in comparisons if key in self.project.comparisons]
-        wanted = [name for name in dict.fromkeys(name for variants in known for name in variants) if name in names]
-        return wanted if wanted and len(names) > MOST_CURVES else list(names[:MOST_CURVES])
+        compared = dict.fromkeys(name for variants in known for name in variants if name in names)
+        return list(compared) if compared and len(names) > MOST_CURVES else list(names[:MOST_CURVES])
 
     def baselines(self, analysis: str, *sizes: int) -> list[str]:
         """The baselines that the analysis was made of; PCA of these sizes only."""
@@ -92,11 +92,15 @@ class Content:
         present = self.table(analysis)["variant"].unique()
         return [name for name in present if name not in self.project.variants and name not in left_out]
 
-    def arrays(self, analysis: str) -> dict[str, dict[str, np.ndarray]]:
-        """The arrays that an analysis has left of the runs that are shown, by variant, as far as they are here."""
+    def arrays(self, analysis: str, *comparisons: str) -> dict[str, dict[str, np.ndarray]]:
+        """The arrays that an analysis has left of the runs that are shown, by variant, as far as they are here.
+
+        Of all these variants, or of those that `chosen` takes where comparisons are given.
+        """
         runs = {name: result.run for name, result in self.shown.items() if analysis in result.metrics}
         files = {name: run.arrays(analysis) / "arrays.npz" for name, run in runs.items()}
-        return {name: dict(np.load(path)) for name, path in files.items() if path.exists()}
+        names = [name for name, path in files.items() if path.exists()]
+        return {name: dict(np.load(files[name])) for name in (self.chosen(names, *comparisons) if comparisons else names)}
 
     def noise(self) -> tuple[int, str]:
         """The noise level that is shown: its place among those measured, and its name in the table."""

@@ -1,43 +1,34 @@
 """One sentence for each section of the reports, computed from the numbers; None where there is nothing to say."""
 
-from collections.abc import Callable
-
-import numpy as np
-
 from latentlab.params.variants import Comparison
 from latentlab.report.content import Content
 from latentlab.report.figures.panels import first_keys
 from latentlab.training.plan import CLASSICAL, RAW_PIXELS
 
-Sentence = Callable[[Content], str | None]
 
-_COSINE = "generation/standard_normal/nearest_cosine"
-
-
-def between(words: str, path: str, form: str = "{:.3g}", beside: tuple[str, str, str] | None = None) -> Sentence:
+def between(
+    content: Content, words: str, path: str, form: str = "{:.3g}", beside: tuple[str, str, str] | None = None
+) -> str | None:
     """The smallest and the largest value of a number.
 
     Args:
+        content: Of the report.
         words: What the number is.
-        path: Of the number, as `Content.number` takes it.
+        path: Of the number, as `Content.means` takes it.
         form: How a value is written.
-        beside: Words, name of a baseline ("" for any variant) and path of a number to compare with.
+        beside: Words, name of a baseline ("" for the variant with the smallest value) and path of a number to compare with.
     """
-
-    def sentence(content: Content) -> str | None:
-        values = content.numbers(path)
-        if not values:
-            return None
-        low, high = min(values, key=lambda name: values[name]), max(values, key=lambda name: values[name])
-        said = f"{words}: from {form.format(values[low])} (`{low}`) to {form.format(values[high])} (`{high}`)"
-        if len(values) == 1:
-            said = f"{words}: {form.format(values[low])} (`{low}`)"
-        if beside:
-            reference = content.number(beside[1] or low, beside[2])
-            said += "" if np.isnan(reference) else f"; {beside[0]} {form.format(reference)}"
-        return said + "."
-
-    return sentence
+    values = content.numbers(path)
+    if values.empty:
+        return None
+    low, high = str(values.idxmin()), str(values.idxmax())
+    said = f"{words}: from {form.format(values[low])} (`{low}`) to {form.format(values[high])} (`{high}`)"
+    if len(values) == 1:
+        said = f"{words}: {form.format(values[low])} (`{low}`)"
+    if beside:
+        reference = content.means(beside[2]).get(beside[1] or low)
+        said += "" if reference is None else f"; {beside[0]} {form.format(reference)}"
+    return said + "."
 
 
 def latent_dim(content: Content) -> str | None:
@@ -50,53 +41,48 @@ def latent_dim(content: Content) -> str | None:
     return f"The smallest test MSE for each latent dimension: {', '.join(parts)}."
 
 
-def compared(comparison: Comparison) -> Sentence:
+def compared(content: Content, comparison: Comparison) -> str | None:
     """The best and the worst of the variants of a comparison, and whether the seeds tell them apart."""
-
-    def sentence(content: Content) -> str | None:
-        table = content.variants()
-        errors = table["test_mse"].reindex(comparison.variants).dropna().sort_values()
-        if len(errors) < 2:
-            return None
-        best, worst = str(errors.index[0]), str(errors.index[-1])
-        spread = table["test_mse_sd"].reindex([best, worst])
-        doubt = ""
-        if spread.isna().any():
-            doubt = " (one seed: a small difference may be chance)"
-        elif errors.iloc[-1] - errors.iloc[0] < 2 * float((spread**2).sum() ** 0.5):
-            doubt = " (less than twice the spread over the seeds: not told apart)"
-        return (
-            f"`{best}` has the smallest test MSE, {errors.iloc[0]:.5f}, and `{worst}` the largest, {errors.iloc[-1]:.5f}: "
-            f"{errors.iloc[-1] / errors.iloc[0]:.2f} times as much{doubt}."
-        )
-
-    return sentence
+    table = content.variants()
+    errors = table["test_mse"].reindex(comparison.variants).dropna().sort_values()
+    if len(errors) < 2:
+        return None
+    best, worst = str(errors.index[0]), str(errors.index[-1])
+    spread = table["test_mse_sd"].reindex([best, worst])
+    doubt = ""
+    if spread.isna().any():
+        doubt = " (one seed: a small difference may be chance)"
+    elif errors.iloc[-1] - errors.iloc[0] < 2 * float((spread**2).sum() ** 0.5):
+        doubt = " (less than twice the spread over the seeds: not told apart)"
+    return (
+        f"`{best}` has the smallest test MSE, {errors.iloc[0]:.5f}, and `{worst}` the largest, {errors.iloc[-1]:.5f}: "
+        f"{errors.iloc[-1] / errors.iloc[0]:.2f} times as much{doubt}."
+    )
 
 
 def denoising(content: Content) -> str | None:
     """How many variants denoise, and the best and the worst of them."""
     _, sigma = content.noise()
     path = f"denoising/{sigma}/gain_db"
+    beside = ("that of a classical denoiser is", CLASSICAL, path)
+    said = between(content, f"The gain in dB at sigma {sigma}", path, "{:+.1f}", beside)
     gains = content.numbers(path)
-    clean = [gain for name, gain in gains.items() if content.project.variants[name].input_noise is None]
-    said = between(
-        f"The gain in dB at sigma {sigma}", path, "{:+.1f}", ("that of a classical denoiser is", CLASSICAL, path)
-    )(content)
-    if not clean or said is None:
+    clean = gains[[content.project.variants[name].input_noise is None for name in gains.index]]
+    if clean.empty:
         return said
-    helped = f"{sum(gain > 0 for gain in clean)} of the {len(clean)} variants trained on clean images"
+    helped = f"{(clean > 0).sum()} of the {len(clean)} variants trained on clean images"
     return f"{said} {helped} bring the image closer to the clean one."
 
 
 def interpolation(content: Content) -> str | None:
     """How many variants pass nearer to real images than a cross-fade does."""
     distances = content.numbers("interpolation/linear/different_digits/midpoint_distance")
-    if not distances:
+    if distances.empty:
         return None
-    nearest = min(distances, key=lambda name: distances[name])
-    crossfade = content.number(nearest, "interpolation/linear/different_digits/crossfade_distance")
-    real = content.number(nearest, "interpolation/real_distance")
-    nearer = sum(value < crossfade for value in distances.values())
+    nearest = str(distances.idxmin())
+    crossfade = content.means("interpolation/linear/different_digits/crossfade_distance")[nearest]
+    real = content.means("interpolation/real_distance")[nearest]
+    nearer = (distances < crossfade).sum()
     return (
         f"Halfway between two different digits, {nearer} of {len(distances)} variants decode an image that is nearer to a "
         f"training image than the pixel average of the two is ({crossfade:.3f} root mean square; a real test image: "
@@ -106,13 +92,11 @@ def interpolation(content: Content) -> str | None:
 
 def generation(content: Content) -> str | None:
     """Which variants' samples look like real images, by the measure that an almost black image does not pass."""
-    variational = [f"`{name}` {content.number(name, _COSINE):.2f}" for name in content.numbers("generation/kl")]
-    said = between(
-        "Cosine similarity of samples from the standard normal to the most similar training image",
-        _COSINE,
-        "{:.2f}",
-        ("real test images have", "", "generation/real_cosine"),
-    )(content)
+    path = "generation/standard_normal/nearest_cosine"
+    words = "Cosine similarity of samples from the standard normal to the most similar training image"
+    said = between(content, words, path, "{:.2f}", ("real test images have", "", "generation/real_cosine"))
+    cosines = content.numbers(path).reindex(content.numbers("generation/kl").index)
+    variational = [f"`{name}` {cosine:.2f}" for name, cosine in cosines.items()]
     return f"{said} Of the VAEs: {', '.join(variational)}." if said and variational else said
 
 
@@ -120,9 +104,9 @@ def compression(content: Content) -> str | None:
     """Bytes and quality of the smallest and of the best code, beside PNG."""
     bits = first_keys(content.table("compression"))[-1]
     sizes, quality = (content.numbers(f"compression/{bits}/{of}") for of in ("bytes_amortised_with_tables", "psnr"))
-    if not sizes:
+    if sizes.empty:
         return None
-    small, best = min(sizes, key=lambda name: sizes[name]), max(quality, key=lambda name: quality[name])
+    small, best = str(sizes.idxmin()), str(quality.idxmax())
     png = content.codecs.loc[(content.codecs["codec"] == "png") & (content.codecs["layout"] == "sheet"), "bytes_per_image"]
     return (
         f"At {bits} bits per number the codes take from {sizes[small]:.1f} bytes an image (`{small}`, {quality[small]:.1f} "
@@ -135,4 +119,4 @@ def few_labels(content: Content) -> str | None:
     """The best codes where labels are fewest, beside the raw pixels."""
     fewest = min(content.settings["few_labels"]["label_counts"])
     path, words = f"few_labels/knn/{fewest}/mean", f"Test accuracy of nearest neighbours with {fewest} labelled images"
-    return between(words, path, "{:.1%}", ("on the raw pixels", RAW_PIXELS, path))(content)
+    return between(content, words, path, "{:.1%}", ("on the raw pixels", RAW_PIXELS, path))

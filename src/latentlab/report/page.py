@@ -11,7 +11,7 @@ from pathlib import Path
 
 from markdown_it import MarkdownIt
 
-from latentlab.comparison.tables import markdown
+from latentlab.comparison.tables import markdown, summary
 from latentlab.paths import Run
 from latentlab.report.content import Content
 from latentlab.report.sections import Section, of_analyses, of_core, with_content
@@ -102,12 +102,12 @@ def _parts(sections: list[Section], content: Content, figures: Collection[str]) 
 
 
 def _published(content: Content) -> str:
-    table = content.variants().dropna(subset=["mse_ratio", "bce_ratio"], how="all")
-    if table.empty:
+    counts = summary(content.leaderboard).get(content.recipe, {})
+    published = counts.get("num_variants_with_published_figure")
+    if not published:
         return "No variant here has a published figure."
-    met = int((table[["mse_ratio", "bce_ratio"]].fillna(0) <= 1).all(axis=1).sum())
-    counted = f"{met} of the {len(table)} variants with a published figure are as good or better"
-    return f"{counted} under `{content.recipe}`."
+    met = counts["num_variants_at_or_better_than_published"]
+    return f"{met} of the {published} variants with a published figure are as good or better under `{content.recipe}`."
 
 
 def _subject(content: Content) -> str:

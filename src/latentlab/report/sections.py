@@ -3,7 +3,7 @@
 For an analysis that gives one number `bars` draws it, and `between` says it.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -14,9 +14,9 @@ from latentlab.report import findings
 from latentlab.report.content import Content
 from latentlab.report.figures import analyses, core, galleries
 from latentlab.report.figures.core import bars, scatter
-from latentlab.report.figures.galleries import Draw, of_arrays
+from latentlab.report.figures.galleries import of_arrays
 from latentlab.report.figures.pictures import mosaics, spectra, strips
-from latentlab.report.findings import Sentence, between
+from latentlab.report.findings import between
 from latentlab.training.plan import RAW_PIXELS
 
 
@@ -29,64 +29,82 @@ class Section:
     """
 
     title: str
-    figures: Mapping[str, Draw]
-    sentence: Sentence
+    figures: Mapping[str, Callable[[Content], Figure | None]]
+    sentence: Callable[[Content], str | None]
     analysis: str | None = None
 
 
-# what follows a variant's name, by the name of an array
-SAMPLES = {"samples_standard_normal": ", normal", "samples_mixture": ", mixture"}
-WAYS = {"interpolation_linear": "", "interpolation_spherical": ", on the arc"}
 PIXELS = "on the raw pixels", RAW_PIXELS
 
 # fmt: off
 SECTIONS = [
     Section("Error against latent dimension", {
-        "error_against_latent_dim": scatter("latent_dim", "test_mse", "How small can the code be, and what does it cost?"),
-        "error_against_parameters": scatter("num_parameters", "test_mse", "Error against parameters"),
-        "parameters": bars("num_parameters", "How many parameters", "parameters (logarithmic)", "{:,.0f}", "log"),
-        "published": bars("mse_ratio", "Against the published figures", "test MSE over the published", "{:.2f}", line=1),
+        "error_against_latent_dim": partial(
+            scatter, x="latent_dim", y="test_mse", title="How small can the code be, and what does it cost?"),
+        "error_against_parameters": partial(scatter, x="num_parameters", y="test_mse", title="Error against parameters"),
+        "parameters": partial(
+            bars, path="num_parameters", title="How many parameters", unit="parameters (logarithmic)", form="{:,.0f}",
+            scale="log"),
+        "published": partial(
+            bars, path="mse_ratio", title="Against the published figures", unit="test MSE over the published",
+            form="{:.2f}", line=1),
     }, findings.latent_dim),
     Section("Learning curves and reconstructions", {
         "losses": core.losses,
         "reconstructions": core.reconstructions,
-    }, between("Structural similarity (SSIM) of test images and reconstructions", "test_ssim")),
+    }, partial(between, words="Structural similarity (SSIM) of test images and reconstructions", path="test_ssim")),
     Section("Probes", {
-        "accuracy_against_latent_dim": scatter("latent_dim", "svm_rbf_error", "What the code knows about the digit"),
+        "accuracy_against_latent_dim": partial(
+            scatter, x="latent_dim", y="svm_rbf_error", title="What the code knows about the digit"),
         "probes": core.probes,
-    }, between("Test accuracy of the RBF probe", "svm_rbf_accuracy", "{:.2%}", (*PIXELS, "svm_rbf_accuracy"))),
+    }, partial(
+        between, words="Test accuracy of the RBF probe", path="svm_rbf_accuracy", form="{:.2%}",
+        beside=(*PIXELS, "svm_rbf_accuracy"))),
     Section("Denoising", {
         "denoising": analyses.denoising,
         "denoising_pictures": galleries.denoising,
     }, findings.denoising, "denoising"),
     Section("Interpolation", {
-        "interpolation": of_arrays(strips, "From one test image to another, both at the ends", "interpolation", WAYS),
+        "interpolation": partial(
+            of_arrays, draw=strips, title="From one test image to another, both at the ends", analysis="interpolation",
+            labels={"interpolation_linear": "", "interpolation_spherical": ", on the arc"}),
         "interpolation_numbers": analyses.interpolation,
     }, findings.interpolation, "interpolation"),
     Section("Latent space", {
         "codes_in_two_dimensions": galleries.codes,
-        "tsne_small": galleries.tsne("num_small"),
-        "tsne_large": galleries.tsne("num_large"),
+        "tsne_small": partial(galleries.tsne, size="num_small"),
+        "tsne_large": partial(galleries.tsne, size="num_large"),
         "centroids": galleries.centroids,
-    }, between("Share of codes whose ten neighbours agree with the digit", "latent_space/knn10_accuracy", "{:.1%}"),
-        "latent_space"),
+    }, partial(
+        between, words="Share of codes whose ten neighbours agree with the digit", path="latent_space/knn10_accuracy",
+        form="{:.1%}"), "latent_space"),
     Section("Generation", {
-        "samples": of_arrays(mosaics, "Decoded samples", "generation", SAMPLES, "ae_vs_vae", "equal_layers"),
+        "samples": partial(
+            of_arrays, draw=mosaics, title="Decoded samples", analysis="generation",
+            labels={"samples_standard_normal": ", normal", "samples_mixture": ", mixture"},
+            comparisons=("ae_vs_vae", "equal_layers")),
         "grids": galleries.grids,
         "generation": analyses.generation,
         "kl": analyses.kl,
-        "stochastic": of_arrays(strips, "An image, and decoded samples of its posterior", "generation", {"stochastic": ""}),
+        "stochastic": partial(
+            of_arrays, draw=strips, title="An image, and decoded samples of its posterior", analysis="generation",
+            labels={"stochastic": ""}),
     }, findings.generation, "generation"),
     Section("Rate and distortion", {"rate_distortion": analyses.rate_distortion}, findings.compression, "compression"),
     Section("Checkerboards", {
         "checkerboard": analyses.checkerboard,
-        "spectra": of_arrays(spectra, "Power spectrum of the residual", "checkerboard", {"spectrum": ""}, "upsampling"),
-    }, between("Steps between pixels at the edges of 2x2 blocks over those inside", "checkerboard/block_ratio",
-               beside=("real images have", "", "checkerboard/real_block_ratio")), "checkerboard"),
+        "spectra": partial(
+            of_arrays, draw=spectra, title="Power spectrum of the residual", analysis="checkerboard",
+            labels={"spectrum": ""}, comparisons=("upsampling",)),
+    }, partial(
+        between, words="Steps between pixels at the edges of 2x2 blocks over those inside", path="checkerboard/block_ratio",
+        beside=("real images have", "", "checkerboard/real_block_ratio")), "checkerboard"),
     Section("Few labels", {"few_labels": analyses.few_labels}, findings.few_labels, "few_labels"),
-    Section("Untrained encoders and raw pixels", {"untrained": partial(core.probes, untrained=True)},
-            between("Test accuracy of nearest neighbours, encoders untrained", "untrained/knn_accuracy", "{:.1%}",
-                    (*PIXELS, "knn_accuracy")), "untrained"),
+    Section("Untrained encoders and raw pixels", {
+        "untrained": partial(core.probes, untrained=True),
+    }, partial(
+        between, words="Test accuracy of nearest neighbours, encoders untrained", path="untrained/knn_accuracy",
+        form="{:.1%}", beside=(*PIXELS, "knn_accuracy")), "untrained"),
 ]
 # fmt: on
 
@@ -97,7 +115,7 @@ def of_core(project: Params) -> list[Section]:
     for key, comparison in project.comparisons.items():
         losses, images = (partial(draw, comparison=comparison) for draw in (core.losses, core.reconstructions))
         figures = {f"loss_{key}": losses, f"reconstructions_{key}": images}
-        made.append(Section(comparison.title, figures, findings.compared(comparison)))
+        made.append(Section(comparison.title, figures, partial(findings.compared, comparison=comparison)))
     return made
 
 

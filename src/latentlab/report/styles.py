@@ -1,13 +1,18 @@
 """A variant has one colour and one shape, the same in every figure and chart."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from latentlab.params.project import Params
 
 # Paul Tol's "bright" scheme and black, told apart by colour-blind eyes too (personal.sron.nl/~pault)
 PALETTE = ("#000000", "#EE6677", "#4477AA", "#228833", "#CCBB44", "#66CCEE", "#AA3377", "#999999")
-# by their names in Vega
-SHAPES = ("circle", "square", "triangle-up", "diamond", "triangle-down", "cross", "triangle-left", "triangle-right")
+# by their names in Vega: matplotlib's marker, and how a line of that shape is drawn
+SHAPES: dict[str, tuple[str, Any]] = {
+    "circle": ("o", "-"), "square": ("s", "--"), "triangle-up": ("^", ":"), "diamond": ("D", "-."),
+    "triangle-down": ("v", (0, (5, 1))), "cross": ("P", (0, (3, 1, 1, 1))),
+    "triangle-left": ("<", (0, (1, 3))), "triangle-right": (">", (0, (8, 3))),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -16,6 +21,11 @@ class Style:
 
     colour: str
     marker: str
+
+    @property
+    def look(self) -> dict[str, Any]:
+        """The same as arguments of matplotlib."""
+        return {"color": self.colour, "marker": SHAPES[self.marker][0]}
 
 
 def styles(project: Params) -> dict[str, Style]:
@@ -31,5 +41,5 @@ def styles(project: Params) -> dict[str, Style]:
         counts = {colour: sum(style.colour == colour for style in made.values()) for colour in PALETTE}
         free = [colour for colour in PALETTE if colour not in taken] or list(PALETTE)
         colour = min(free, key=lambda candidate: counts[candidate])
-        made[name] = Style(colour, SHAPES[counts[colour] % len(SHAPES)])
+        made[name] = Style(colour, list(SHAPES)[counts[colour] % len(SHAPES)])
     return made

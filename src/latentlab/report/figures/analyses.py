@@ -5,12 +5,11 @@ are of one recipe, and of the baselines. Error bars are one standard deviation.
 """
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from latentlab.report.content import Content
 from latentlab.report.figures.panels import BLUE, RED, YELLOW, column, first_keys, legend_below, looks, twin_bars, values_of
-from latentlab.report.figures.style import logarithmic_x
+from latentlab.report.figures.style import logarithmic_x, side_by_side
 from latentlab.report.styles import styles
 
 # of figures with panels side by side, in inches; a page shows them at three quarters
@@ -24,7 +23,7 @@ HEADROOM_DB = 8
 def denoising(content: Content) -> Figure:
     """What comes out against the noise that went in, and the gain: below zero the way through the code does harm."""
     table = content.table("denoising")
-    figure, (left, right) = _side_by_side(2, 5)
+    figure, (left, right) = side_by_side(WIDTH, 5, 2)
     sigmas = first_keys(table)
     noise = np.array(sigmas, float)
     noisy, _ = values_of(table, str(table["variant"].iloc[0]), [f"{sigma}/psnr_in" for sigma in sigmas])
@@ -38,9 +37,8 @@ def denoising(content: Content) -> Figure:
         panel.set_xticks(noise, sigmas)
         panel.set_xlabel("standard deviation of the noise (black 0, white 1)")
     left.set(ylabel="PSNR against the clean image (dB)", title="What comes out")
-    right.set_ylabel("gain over the noisy input (dB)")
+    right.set(ylabel="gain over the noisy input (dB)", title="What it gains: below zero it does harm")
     right.axhline(0, color="black", linewidth=1.5, linestyle="--")
-    right.set_title("What it gains: below zero it does harm")
     legend_below(figure)
     return figure
 
@@ -48,16 +46,17 @@ def denoising(content: Content) -> Figure:
 def interpolation(content: Content) -> Figure:
     """How even the steps are, and how far the image halfway is from the nearest training image."""
     table, variants = content.table("interpolation"), content.measured("interpolation")
-    figure, (left, right) = _side_by_side(2, 1.6 + 0.24 * len(variants), sharey=True)
+    figure, (left, right) = side_by_side(WIDTH, 1.6 + 0.24 * len(variants), 2, sharey=True)
     kinds = {"equal_digits": BLUE, "different_digits": RED}
     labels = {kind: kind.replace("_", " ") for kind in kinds}
     for panel, number, start in ((left, "step_ratio", 1), (right, "midpoint_distance", 0)):
         columns = [column(table, variants, f"linear/{kind}/{number}") for kind in kinds]
         twin_bars(panel, variants, columns, list(kinds.values()), list(labels.values()), start)
     # the same for all variants, whose pairs are the same
-    right.axvline(column(table, variants, "real_distance")[0][0], color="black", linestyle="--", label="real test images")
+    real = content.numbers("interpolation/real_distance").iloc[0]
+    right.axvline(real, color="black", linestyle="--", label="real test images")
     for kind, colour in kinds.items():
-        distance = column(table, variants, f"linear/{kind}/crossfade_distance")[0][0]
+        distance = content.numbers(f"interpolation/linear/{kind}/crossfade_distance").iloc[0]
         label = f"cross-fade of the pixels, {labels[kind]}"
         right.axvline(distance, color=colour, linestyle=":", linewidth=2, label=label)
     left.set(xlabel="largest step over mean step", title="Evenness (1: all steps are equal)")
@@ -69,7 +68,7 @@ def interpolation(content: Content) -> Figure:
 def generation(content: Content) -> Figure:
     """Precision and recall of samples, and their Frechet distance to real images."""
     table, variants = content.table("generation"), content.measured("generation")
-    figure, axes = _side_by_side(3, 1.6 + 0.24 * len(variants), sharey=True)
+    figure, axes = side_by_side(WIDTH, 1.6 + 0.24 * len(variants), 3, sharey=True)
     kinds, colours = ("standard_normal", "mixture"), (RED, BLUE)
     labels = ("codes from the standard normal", "codes from a mixture fitted to the codes (not for VAEs)")
     titles = {"precision": "Precision: do they look real?", "recall": "Recall: is all there?"}
@@ -81,7 +80,7 @@ def generation(content: Content) -> Figure:
     for place, kind, colour in zip((-0.2, 0.2), kinds, colours, strict=True):
         means, spreads = column(table, variants, f"{kind}/frechet_distance")
         axes[2].errorbar(means, np.arange(len(variants)) + place, xerr=spreads, color=colour, fmt="o", markersize=4)
-    real = column(table, variants, "real_frechet_distance")[0][0]
+    real = content.numbers("generation/real_frechet_distance").iloc[0]
     axes[2].axvline(real, color="black", linestyle="--", label="training images against test images")
     logarithmic_x(axes[2])
     axes[2].set(xlabel="Frechet distance (logarithmic)", title="Frechet distance: less is better")
@@ -91,14 +90,11 @@ def generation(content: Content) -> Figure:
 
 def kl(content: Content) -> Figure | None:
     """How many nats each number of a VAE's code carries, largest first, and how many of them are used."""
-    measured = {
-        name: result.metrics.get("generation", {}).get("kl_per_dimension") for name, result in content.shown.items()
-    }
-    divergences = {name: values for name, values in measured.items() if values}
+    measured = {name: result.metrics.get("generation", {}) for name, result in content.shown.items()}
+    divergences = {name: numbers["kl_per_dimension"] for name, numbers in measured.items() if "kl_per_dimension" in numbers}
     if not divergences:
         return None
-    figure = Figure(figsize=(8, 4), layout="constrained")
-    panel = figure.subplots()
+    figure, (panel,) = side_by_side(8, 4)
     width, drawn = 0.8 / len(divergences), styles(content.project)
     for index, (name, values) in enumerate(divergences.items()):
         places = np.arange(1, len(values) + 1) + (index - (len(divergences) - 1) / 2) * width
@@ -106,9 +102,8 @@ def kl(content: Content) -> Figure | None:
         panel.bar(places, sorted(values, reverse=True), width, color=drawn[name].colour, label=label)
     panel.axhline(USED_NATS, color="black", linewidth=1, linestyle="--", label=f"used: more than {USED_NATS:g} nats")
     panel.set(xlabel="numbers of the code, largest first", ylabel="KL divergence from the prior (nats)")
-    panel.set_xticks(range(1, max(len(values) for values in divergences.values()) + 1))
+    panel.set(xticks=range(1, max(map(len, divergences.values())) + 1), title="What the numbers of a VAE's code carry")
     panel.grid(axis="x", visible=False)
-    panel.set_title("What the numbers of a VAE's code carry")
     panel.legend()
     return figure
 
@@ -118,7 +113,7 @@ def rate_distortion(content: Content) -> Figure:
     table, depths = content.table("compression"), first_keys(content.table("compression"))
     variants = content.chosen(content.measured("compression"), "latent_dim", "upsampling", "ae_vs_vae")
     drawn = looks(content.project, [*content.baselines("compression", 8, 32, 64), *variants])
-    figure, axes = _side_by_side(2, 6, sharey=True)
+    figure, axes = side_by_side(WIDTH, 6, 2, sharey=True)
     best = table.loc[table["name"].str.endswith("/psnr") & table["variant"].isin(list(drawn)), "mean"].max()
     for panel, layout, bytes_name, title in (
         (axes[0], "single", "bytes_alone", "Each image stored alone"),
@@ -148,8 +143,7 @@ def rate_distortion(content: Content) -> Figure:
 def checkerboard(content: Content) -> Figure:
     """A grid over the whole picture, by the spectrum of the residual; blocks in the strokes, by steps at their edges."""
     table, variants = content.table("checkerboard"), content.measured("checkerboard")
-    figure = Figure(figsize=(8, 1.6 + 0.24 * len(variants)), layout="constrained")
-    panel = figure.subplots()
+    figure, (panel,) = side_by_side(8, 1.6 + 0.24 * len(variants))
     real, _ = column(table, variants, "real_block_ratio")
     steps, spreads = column(table, variants, "block_ratio")
     columns = [column(table, variants, "energy_ratio"), (steps / real, spreads / real)]
@@ -170,7 +164,7 @@ def few_labels(content: Content) -> Figure:
     table = content.table("few_labels")
     variants = content.chosen(content.measured("few_labels"), "latent_dim", "ae_vs_vae", "architectures")
     drawn = looks(content.project, [*content.baselines("few_labels", 32), *variants])
-    figure, axes = _side_by_side(3, 5, sharey=True)
+    figure, axes = side_by_side(WIDTH, 5, 3, sharey=True)
     for panel, (probe, title) in zip(axes, probes.items(), strict=True):
         names = table.loc[table["name"].str.startswith(f"{probe}/"), "name"]
         counts = np.array(sorted({int(name.split("/")[1]) for name in names}))
@@ -187,8 +181,3 @@ def few_labels(content: Content) -> Figure:
     axes[0].set_ylabel("test accuracy (%)")
     legend_below(figure)
     return figure
-
-
-def _side_by_side(count: int, height: float, *, sharey: bool = False) -> tuple[Figure, list[Axes]]:
-    figure = Figure(figsize=(WIDTH, height), layout="constrained")
-    return figure, list(figure.subplots(1, count, sharey=sharey))

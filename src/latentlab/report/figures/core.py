@@ -3,7 +3,6 @@
 A figure is None where there is nothing to show. Error bars are one standard deviation over the seeds.
 """
 
-from functools import partial
 from typing import Any
 
 import matplotlib as mpl
@@ -13,10 +12,9 @@ from matplotlib.figure import Figure
 from latentlab.comparison.results import Result
 from latentlab.params.variants import Comparison
 from latentlab.report.content import Content
-from latentlab.report.figures.galleries import Draw
 from latentlab.report.figures.panels import BLUE, GREY, RED, legend_below, legend_beside, list_names
 from latentlab.report.figures.pictures import strips
-from latentlab.report.figures.style import MARKERS, logarithmic_x, logarithmic_y
+from latentlab.report.figures.style import logarithmic_x, logarithmic_y, side_by_side
 from latentlab.report.styles import styles
 from latentlab.training.plan import RAW_PIXELS
 
@@ -44,10 +42,10 @@ def losses(content: Content, comparison: Comparison | None = None) -> Figure | N
         return None
     kinds = {str(content.project.variants[name].architecture.get("loss")) for name in runs}
     both = comparison is not None and len(kinds) == 1
-    figure, drawn = Figure(figsize=(9 if both else 8, 4.2), layout="constrained"), styles(content.project)
-    panels = figure.subplots(1, 2 if both else 1, squeeze=False)[0]
+    figure, panels = side_by_side(9, 4.2, 2) if both else side_by_side(8, 4.2)
+    drawn = styles(content.project)
     for name, result in runs.items():
-        curve, look = result.curve, {"color": drawn[name].colour, "marker": MARKERS[drawn[name].marker], "markersize": 4}
+        curve, look = result.curve, {**drawn[name].look, "markersize": 4}
         panels[-1].plot(curve["epoch"], curve["validation_mse"], label=name, **look)
         if both:
             panels[0].plot(curve["epoch"], curve["validation_loss"], label=f"{name}, validation", **look)
@@ -83,40 +81,39 @@ def _shown(content: Content, comparison: Comparison | None) -> dict[str, Result]
     return {name: content.shown[name] for name in names if name in content.shown}
 
 
-def bars(path: str, title: str, unit: str, form: str = "{:.3g}", scale: str = "linear", line: float | None = None) -> Draw:
-    """One number, as `Content.number` takes it, a bar for each variant; `line` is the value to compare with."""
+def bars(
+    content: Content,
+    path: str,
+    title: str,
+    unit: str,
+    form: str = "{:.3g}",
+    scale: str = "linear",
+    line: float | None = None,
+) -> Figure | None:
+    """One number, as `Content.means` takes it, a bar for each variant; `line` is the value to compare with."""
+    values, drawn = content.numbers(path), styles(content.project)
+    if values.empty:
+        return None
+    figure, (panel,) = side_by_side(7.5, 0.9 + 0.23 * len(values))
+    names = list(values.index)
+    made = panel.barh(names, values, color=[drawn[name].colour for name in names])
+    panel.bar_label(made, labels=[form.format(value) for value in values], padding=3, fontsize=7)
+    list_names(panel, names)
+    panel.set(title=title, xlabel=unit, xscale=scale)
+    panel.margins(x=0.12)
+    if line is not None:
+        panel.axvline(line, color="#444444", linewidth=1, linestyle="--")
+    return figure
 
-    def draw(content: Content) -> Figure | None:
-        values, drawn = content.numbers(path), styles(content.project)
-        if not values:
-            return None
-        figure = Figure(figsize=(7.5, 0.9 + 0.23 * len(values)), layout="constrained")
-        panel, names = figure.subplots(), list(values)
-        made = panel.barh(names, list(values.values()), color=[drawn[name].colour for name in names])
-        panel.bar_label(made, labels=[form.format(value) for value in values.values()], padding=3, fontsize=7)
-        list_names(panel, names)
-        panel.set(title=title, xlabel=unit, xscale=scale)
-        panel.margins(x=0.12)
-        if line is not None:
-            panel.axvline(line, color="#444444", linewidth=1, linestyle="--")
-        return figure
 
-    return draw
-
-
-def scatter(x: str, y: str, title: str) -> Draw:
+def scatter(content: Content, x: str, y: str, title: str) -> Figure | None:
     """A point for each variant, at two columns of the leaderboard, both axes logarithmic; a line joins those of PCA."""
-    return partial(_scatter, x=x, y=y, title=title)
-
-
-def _scatter(content: Content, x: str, y: str, title: str) -> Figure | None:
     table = content.lines(content.leaderboard)
     table = table.assign(svm_rbf_error=100 * (1 - table["svm_rbf_accuracy"])).dropna(subset=[x, y])
     points = table.set_index("variant").sort_values(x)
     if not set(points.index) & set(content.project.variants):
         return None
-    figure = Figure(figsize=(8, 5.2), layout="constrained")
-    panel = figure.subplots()
+    figure, (panel,) = side_by_side(8, 5.2)
     pca, pixels = (points[points.index.isin(names)] for names in (content.project.baselines, [RAW_PIXELS]))
     if len(pca):
         panel.plot(pca[x], pca[y], color=GREY, marker=".", label="PCA", zorder=2)
@@ -124,8 +121,7 @@ def _scatter(content: Content, x: str, y: str, title: str) -> Figure | None:
         panel.scatter(pixels[x], pixels[y], color=GREY, marker="x", label="raw pixels", zorder=2)
     for name, style in styles(content.project).items():
         if name in points.index:
-            look: dict[str, Any] = {"color": style.colour, "marker": MARKERS[style.marker], "zorder": 3}
-            panel.scatter(points[x][name], points[y][name], s=36, label=name, **look)
+            panel.scatter(points[x][name], points[y][name], s=36, label=name, zorder=3, **style.look)
     panel.set_xscale("log", base=2 if x == "latent_dim" else 10)
     logarithmic_y(panel)
     if x == "latent_dim":
@@ -143,13 +139,13 @@ def probes(content: Content, *, untrained: bool = False) -> Figure | None:
     num_variants = sum(name in content.project.variants for name in names)
     if num_variants == 0:
         return None
-    figure = Figure(figsize=(8, 1.6 + 0.22 * len(names)), layout="constrained")
-    panel, places = figure.subplots(), range(len(names))
+    figure, (panel,) = side_by_side(8, 1.6 + 0.22 * len(names))
+    places = range(len(names))
     for probe, (label, colour, marker) in PROBES.items():
         look: dict[str, Any] = {"color": colour, "marker": marker, "linestyle": "none", "markersize": 5, "alpha": 0.85}
         panel.plot(100 * (1 - table.loc[names, probe]), places, label=label, **look)
-        before = np.array([content.number(name, f"untrained/{probe}") for name in names])
-        if untrained and np.isfinite(before).any():
+        before = content.means(f"untrained/{probe}").reindex(names)
+        if untrained and before.notna().any():
             panel.plot(100 * (1 - before), places, label=f"untrained encoder, {label}", markerfacecolor="none", **look)
     list_names(panel, names)
     panel.grid(axis="y", visible=True)

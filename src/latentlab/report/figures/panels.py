@@ -9,8 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from latentlab.params.project import Params
-from latentlab.report.figures.style import DASHES, MARKERS
-from latentlab.report.styles import styles
+from latentlab.report.styles import SHAPES, styles
 
 Array = np.ndarray
 
@@ -21,16 +20,14 @@ BLUE, RED, YELLOW = "#4477AA", "#EE6677", "#CCBB44"
 
 def values_of(table: pd.DataFrame, variant: str, names: Sequence[str]) -> tuple[Array, Array]:
     """Means and spreads of a variant's numbers; NaN where there is none."""
-    found = (
-        table[table["variant"] == variant].drop_duplicates("name").set_index("name")[["mean", "sd"]].reindex(list(names))
-    )
+    found = table[table["variant"] == variant].set_index("name").reindex(list(names))
     return found["mean"].to_numpy(float), found["sd"].to_numpy(float)
 
 
 def column(table: pd.DataFrame, variants: Sequence[str], name: str) -> tuple[Array, Array]:
     """Means and spreads of one number for all variants; NaN where a variant has none."""
-    found = [values_of(table, variant, [name]) for variant in variants]
-    return np.array([means[0] for means, _ in found]), np.array([spreads[0] for _, spreads in found])
+    found = table[table["name"] == name].set_index("variant").reindex(list(variants))
+    return found["mean"].to_numpy(float), found["sd"].to_numpy(float)
 
 
 def first_keys(table: pd.DataFrame) -> list[str]:
@@ -42,17 +39,15 @@ def looks(project: Params, names: Sequence[str]) -> dict[str, dict[str, Any]]:
     """Arguments of `errorbar` by name, no two alike: baselines thin and grey, variants as everywhere."""
     drawn = styles(project)
     made: dict[str, dict[str, Any]] = {}
-    colours = [drawn[name].colour for name in names if name in drawn]
-    baselines = [name for name in names if name not in drawn]
-    for index, name in enumerate(baselines):
+    for index, name in enumerate(name for name in names if name not in drawn):
         dash, marker = ("-", "--", ":", "-.")[index % 4], "x+12"[index % 4]
         made[name] = {"color": GREY, "linestyle": dash, "marker": marker, "markersize": 6, "linewidth": 1}
-    for name in names:
-        if name in drawn:
-            style = drawn[name]
-            # two variants of one colour have different shapes, and so different dashes
-            made[name] = {"color": style.colour, "marker": MARKERS[style.marker], "markersize": 4, "linewidth": 1.3}
-            made[name] |= {"linestyle": DASHES[style.marker] if colours.count(style.colour) > 1 else "-", "capsize": 2}
+    variants = {name: drawn[name] for name in names if name in drawn}
+    colours = [style.colour for style in variants.values()]
+    for name, style in variants.items():
+        # two variants of one colour have different shapes, and so different dashes
+        dash = SHAPES[style.marker][1] if colours.count(style.colour) > 1 else "-"
+        made[name] = {**style.look, "linestyle": dash, "markersize": 4, "linewidth": 1.3, "capsize": 2}
     return made
 
 

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
 
-from latentlab.report.figures.style import plain_numbers
+from latentlab.report.figures.style import plain_numbers, side_by_side
 
 Array = np.ndarray
 
@@ -46,18 +46,16 @@ def mosaics(images: dict[str, Array], title: str, extent: float | None = None) -
         extent: Of the codes that the grid decodes, along both axes; None for samples, which have no axes.
     """
     # a grid has more and smaller images than a page of samples
-    figure, panels = _panels(len(images), most=3 if extent is None else 2, width=3.2 if extent is None else 4.6)
-    for panel, (name, tiles) in zip(panels, images.items(), strict=True):
+    figure, panels = _panels(title, list(images), most=3 if extent is None else 2, width=3.2 if extent is None else 4.6)
+    for panel, tiles in zip(panels, images.values(), strict=True):
         (height, width), side = tiles.shape[1:], int(len(tiles) ** 0.5)
         square = tiles[: side * side].reshape(side, side, height, width).transpose(0, 2, 1, 3)
         _show(panel, square.reshape(side * height, side * width))
-        panel.set_title(name, fontsize=9)
         if extent is not None:
             across, down = (np.linspace(size / 2, (side - 0.5) * size, 3) for size in (width, height))
             panel.set_xticks(across, [f"{-extent:g}", "0", f"{extent:g}"])
             panel.set_yticks(down, [f"{extent:g}", "0", f"{-extent:g}"])
             panel.set(xlabel="first number", ylabel="second number")
-    figure.suptitle(title)
     return figure
 
 
@@ -69,9 +67,9 @@ def maps(points: dict[str, tuple[Array, Array]], title: str, extent: float | Non
         title: Of the figure.
         extent: A square over [-extent, extent] along both axes is outlined, such as the one a grid decodes; None for none.
     """
-    figure, panels = _panels(len(points), most=3, width=3.2, below=0.5)
+    figure, panels = _panels(title, list(points), most=3, width=3.2, below=0.5)
     palette = np.array(DIGITS)
-    for panel, (name, (places, digits)) in zip(panels, points.items(), strict=True):
+    for panel, (places, digits) in zip(panels, points.values(), strict=True):
         # all digits in one drawing, so that none lies over all others
         size = 12 if len(places) < 1000 else 3
         panel.scatter(places[:, 0], places[:, 1], s=size, c=palette[digits], linewidths=0)
@@ -89,12 +87,10 @@ def maps(points: dict[str, tuple[Array, Array]], title: str, extent: float | Non
             square = Rectangle((-extent, -extent), 2 * extent, 2 * extent, fill=False, linestyle="--", linewidth=1)
             panel.add_patch(square)
         panel.set_aspect("equal", adjustable="datalim")
-        panel.set_title(name, fontsize=9)
         panel.tick_params(labelsize=7)
     keys = [mpl.lines.Line2D([], [], marker="o", linestyle="none", color=colour) for colour in DIGITS]
     names = [str(digit) for digit in range(10)]
     figure.legend(keys, names, loc="outside lower center", ncols=10, title="digit", handletextpad=0)
-    figure.suptitle(title)
     return figure
 
 
@@ -105,8 +101,7 @@ def spectra(power: dict[str, Array], title: str) -> Figure:
         power: By name, (H, H), frequency zero in the middle, at [H / 2, H / 2].
         title: Of the figure.
     """
-    figure = Figure(figsize=(2.9 * len(power) + 0.8, 3.8), layout="compressed")
-    panels = figure.subplots(1, len(power), squeeze=False)[0]
+    figure, panels = side_by_side(2.9 * len(power) + 0.8, 3.8, len(power), layout="compressed")
     positive = np.concatenate([values[values > 0] for values in power.values()])
     scale = mpl.colors.LogNorm(positive.min(), positive.max())
     for panel, (name, values) in zip(panels, power.items(), strict=True):
@@ -124,7 +119,7 @@ def spectra(power: dict[str, Array], title: str) -> Figure:
         panel.set_xlabel("cycles per pixel, along rows")
         panel.grid(visible=False)
     panels[0].set_ylabel("cycles per pixel, along columns")
-    bar = figure.colorbar(shown, ax=list(panels), label="power of the residual (logarithmic)", shrink=0.8)
+    bar = figure.colorbar(shown, ax=panels, label="power of the residual (logarithmic)", shrink=0.8)
     plain_numbers(bar.ax.yaxis, (1, 2, 5))
     figure.suptitle(f"{title}\ndashes: periods of 2 pixels (edge) and 4 (inside)", fontsize=10)
     return figure
@@ -137,31 +132,34 @@ def distance_tables(tables: dict[str, Sequence[Sequence[float]]], title: str) ->
         tables: By name, 10x10.
         title: Of the figure.
     """
-    figure, panels = _panels(len(tables), most=4, width=2.5, beside=0.9)
-    for panel, (name, table) in zip(panels, tables.items(), strict=True):
+    figure, panels = _panels(title, list(tables), most=4, width=2.5, beside=0.9)
+    for panel, table in zip(panels, tables.values(), strict=True):
         distances = np.array(table, float)
         np.fill_diagonal(distances, np.nan)
         shown = panel.imshow(distances / np.nanmean(distances), cmap="viridis", vmin=0, vmax=2)
-        panel.set_xticks(range(10))
-        panel.set_yticks(range(10))
+        panel.set(xticks=range(10), yticks=range(10))
         panel.tick_params(labelsize=7)
-        panel.set_title(name, fontsize=9)
         panel.set_ylabel("digit", fontsize=7)
         panel.grid(visible=False)
     label = "distance over the mean of the panel's distances"
     figure.colorbar(shown, ax=panels, label=label, shrink=0.8, extend="max")
-    figure.suptitle(title)
     return figure
 
 
-def _panels(count: int, most: int, width: float, below: float = 0, beside: float = 0) -> tuple[Figure, list[Axes]]:
-    """Square panels, as many in a row, up to `most`, as leave at most one place empty; with room for a legend."""
+def _panels(
+    title: str, names: Sequence[str], most: int, width: float, below: float = 0, beside: float = 0
+) -> tuple[Figure, list[Axes]]:
+    """Square panels with their names, up to `most` in a row, with at most one place empty and with room for a legend."""
+    count = len(names)
     columns = min(range(1, min(most, count) + 1), key=lambda each: (-count % each > 1, -each))
     rows = -(-count // columns)
     figure = Figure(figsize=(width * columns + 0.4 + beside, 0.5 + below + (width + 0.2) * rows), layout="compressed")
     panels = list(figure.subplots(rows, columns, squeeze=False).ravel())
     for panel in panels[count:]:
         panel.remove()
+    for panel, name in zip(panels, names, strict=False):
+        panel.set_title(name, fontsize=9)
+    figure.suptitle(title)
     return figure, panels[:count]
 
 

@@ -4,15 +4,14 @@ from collections.abc import Mapping, Sequence
 
 import matplotlib as mpl
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from latentlab.params.project import Params
-from latentlab.report.figures.panels import GREY, legend_beside
-from latentlab.report.figures.style import MARKERS, logarithmic_x, logarithmic_y
+from latentlab.report.figures.panels import BLUE, GREY, RED, legend_beside
+from latentlab.report.figures.style import logarithmic_x, logarithmic_y, side_by_side
 from latentlab.report.styles import styles
 
-FRONT = "#EE6677"
+FRONT = RED
 LABELS = {
     "latent_dim": "latent_dim (numbers per image)",
     "num_parameters": "trainable parameters",
@@ -34,8 +33,7 @@ def front(
             "variant" begins with "pca", by its test error, as it has no other.
         x: Column of the size.
     """
-    figure = Figure(figsize=(8, 5.2), layout="constrained")
-    panel = figure.subplots()
+    figure, (panel,) = side_by_side(8, 5.2)
     finished = trials[(trials["state"] == "finished") & (trials["reason"] != "repeated")]
     panel.scatter(finished[x], finished["validation_mse"], s=12, color="#BBBBBB", label="trials", zorder=2)
     chosen = finished[finished["number"].isin(on_front)].sort_values([x, "validation_mse"])
@@ -43,7 +41,14 @@ def front(
     panel.scatter(chosen[x], chosen["validation_mse"], s=22, facecolor="none", edgecolor=FRONT, label=label, zorder=4)
     best = chosen[chosen["validation_mse"] == chosen["validation_mse"].cummin()]
     panel.step(best[x], best["validation_mse"], where="post", color=FRONT, linewidth=1.2, zorder=3)
-    _what_was_there(panel, project, beside, x)
+    is_pca = beside["variant"].str.startswith("pca")
+    baselines = beside[is_pca].dropna(subset=[x, "error"]).sort_values(x)
+    if len(baselines):
+        label = "PCA (test images)"
+        panel.plot(baselines[x], baselines["error"], color=GREY, marker=".", linewidth=1, label=label, zorder=1)
+    drawn = styles(project)
+    for name, error, size in beside[~is_pca][["variant", "error", x]].itertuples(index=False):
+        panel.scatter(size, error, s=30, label=name, alpha=0.8, zorder=3, **drawn[name].look)
     places = finished.set_index("number").loc[list(winners.values()), [x, "validation_mse"]].itertuples(index=False)
     # from the smallest error up: the lowest label below its star, the others above theirs
     for index, (name, place) in enumerate(sorted(zip(winners, places, strict=True), key=lambda item: item[1][1])):
@@ -52,32 +57,17 @@ def front(
     logarithmic_x(panel)
     panel.xaxis.set_major_formatter(mpl.ticker.StrMethodFormatter("{x:,.0f}"))
     logarithmic_y(panel)
-    panel.set_xlabel(LABELS[x])
-    panel.set_ylabel("validation mean squared error per pixel")
+    panel.set(xlabel=LABELS[x], ylabel="validation mean squared error per pixel")
     panel.set_title("The front of the study, and what was there before")
     legend_beside(figure)
     return figure
 
 
-def _what_was_there(panel: Axes, project: Params, beside: pd.DataFrame, x: str) -> None:
-    is_pca = beside["variant"].str.startswith("pca")
-    baselines = beside[is_pca].dropna(subset=[x, "error"]).sort_values(x)
-    if len(baselines):
-        label = "PCA (test images)"
-        panel.plot(baselines[x], baselines["error"], color=GREY, marker=".", linewidth=1, label=label, zorder=1)
-    drawn = styles(project)
-    for name, error, size in beside[~is_pca][["variant", "error", x]].itertuples(index=False):
-        look = drawn[name]
-        panel.scatter(size, error, color=look.colour, marker=MARKERS[look.marker], s=30, label=name, alpha=0.8, zorder=3)
-
-
 def growth(table: pd.DataFrame) -> Figure:
     """Hypervolume of the front after each trained trial; content of hypervolume.csv."""
-    figure = Figure(figsize=(6.5, 3.6), layout="constrained")
-    panel = figure.subplots()
+    figure, (panel,) = side_by_side(6.5, 3.6)
     panel.step(table["trained"], table["hypervolume"], where="post", color=FRONT)
-    panel.set_xlabel("trained trials")
-    panel.set_ylabel("share of the box to the reference point")
+    panel.set(xlabel="trained trials", ylabel="share of the box to the reference point")
     panel.set_title("Hypervolume that the front dominates")
     return figure
 
@@ -88,13 +78,10 @@ def importances(found: Mapping[str, Mapping[str, float]]) -> Figure:
     figure = Figure(figsize=(6.5, 1.2 + 0.28 * sum(heights)), layout="constrained")
     panels = figure.subplots(len(found), 1, squeeze=False, height_ratios=heights, sharex=True)[:, 0]
     for panel, (family, shares) in zip(panels, found.items(), strict=True):
-        _bars(panel, family, shares)
+        ordered = sorted(shares.items(), key=lambda item: item[1])
+        names = [name.removeprefix(f"{family}.") for name, _ in ordered]
+        panel.barh(names, [share for _, share in ordered], color=BLUE)
+        panel.set_title(family, loc="left")
+        panel.grid(axis="y", visible=False)
     panels[-1].set_xlabel("importance for the validation error (PED-ANOVA)")
     return figure
-
-
-def _bars(panel: Axes, family: str, shares: Mapping[str, float]) -> None:
-    ordered = sorted(shares.items(), key=lambda item: item[1])
-    panel.barh([name.removeprefix(f"{family}.") for name, _ in ordered], [share for _, share in ordered], color="#4477AA")
-    panel.set_title(family, loc="left")
-    panel.grid(axis="y", visible=False)

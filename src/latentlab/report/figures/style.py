@@ -2,23 +2,14 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 
-# how matplotlib calls the shapes
-MARKERS = {
-    "circle": "o", "square": "s", "triangle-up": "^", "diamond": "D",
-    "triangle-down": "v", "cross": "P", "triangle-left": "<", "triangle-right": ">",
-}  # fmt: skip
-
-# and how a line of that shape is drawn
-DASHES = {
-    "circle": "-", "square": "--", "triangle-up": ":", "diamond": "-.",
-    "triangle-down": (0, (5, 1)), "cross": (0, (3, 1, 1, 1)), "triangle-left": (0, (1, 3)), "triangle-right": (0, (8, 3)),
-}  # fmt: skip
+Layout = Literal["constrained", "compressed"]
 
 mpl.rcParams.update(
     {
@@ -32,6 +23,14 @@ mpl.rcParams.update(
         "legend.frameon": False,
     }
 )
+
+
+def side_by_side(
+    width: float, height: float, columns: int = 1, *, sharey: bool = False, layout: Layout = "constrained"
+) -> tuple[Figure, list[Axes]]:
+    """A figure of that size in inches, and its panels, which stand side by side."""
+    figure = Figure(figsize=(width, height), layout=layout)
+    return figure, list(figure.subplots(1, columns, squeeze=False, sharey=sharey)[0])
 
 
 def logarithmic_y(panel: Axes) -> None:
