@@ -1,6 +1,7 @@
 """What do the models draw, and where do they put the digits? Figures made of images, and maps of codes."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -109,7 +110,7 @@ def spectra(power: dict[str, Array], title: str) -> Figure:
         low, high = -0.5 - half, 0.5 - half
         shown = panel.imshow(values, cmap="viridis", norm=scale, extent=(low, high, high, low))
         for frequency in (-0.5, -0.25, 0.25):
-            look = {"color": "white", "linestyle": "--", "linewidth": 0.8}
+            look: dict[str, Any] = {"color": "white", "linestyle": "--", "linewidth": 0.8}
             panel.axvline(frequency, **look)
             panel.axhline(frequency, **look)
         ticks = (-0.5, -0.25, 0, 0.25)
