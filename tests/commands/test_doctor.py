@@ -1,46 +1,61 @@
 """What the doctor says of single faults; tests of the whole pipeline ask it of a whole project."""
 
+import re
+from pathlib import Path
+
+import optuna
 import pytest
 
 from conftest import ROOT
 from latentlab import paths
 from latentlab.commands import doctor
+from latentlab.errors import UserError
+
+FILES = (paths.PARAMS, paths.ANALYSES_PARAMS, paths.STUDY_PARAMS)
 
 
-def test_a_check_that_cannot_be_made_is_a_problem_and_hides_no_other(monkeypatch, capsys):
-    def _broken():
-        raise ZeroDivisionError("nothing\nmore")
-        yield
-
-    def _fine():
-        yield doctor.Finding("note", "this", "seen", "do that")
-
-    monkeypatch.setattr(doctor, "CHECKS", (_broken, _fine))
-    assert doctor.report() == 1
-    assert capsys.readouterr().out == (
-        "problem broken: cannot be checked: ZeroDivisionError: nothing\nnote    this: seen\n        -> do that\n"
-    )
-    monkeypatch.setattr(doctor, "CHECKS", (_fine,))
-    assert doctor.report() == 0
-
-
-def test_parameters_of_every_pipeline_are_checked(tmp_path, monkeypatch):
-    for path in (paths.PARAMS, paths.ANALYSES_PARAMS, paths.STUDY_PARAMS):
+@pytest.fixture
+def parameters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The working folder has those of the project, and nothing else."""
+    for path in FILES:
         (tmp_path / path).parent.mkdir(exist_ok=True)
         (tmp_path / path).write_bytes((ROOT / path).read_bytes())
     monkeypatch.chdir(tmp_path)
+
+
+def test_a_check_that_cannot_be_made_is_a_problem_and_hides_no_other(monkeypatch, capsys):
+    def broken():
+        raise ZeroDivisionError("nothing\nmore")
+
+    def wrong():
+        raise UserError("this\nand that")
+
+    def fine():
+        yield doctor.Finding("note", "this", "seen", "do that")
+
+    monkeypatch.setattr(doctor, "CHECKS", {"disk": broken, "data": wrong, "DVC": fine})
+    assert doctor.report() == 1
+    assert capsys.readouterr().out == (
+        "problem disk: cannot be checked: ZeroDivisionError: nothing\nproblem data: this\nproblem data: and that\n"
+        "note    this: seen\n        -> do that\n"
+    )
+    monkeypatch.setattr(doctor, "CHECKS", {"DVC": fine})
+    assert doctor.report() == 0
+
+
+@pytest.mark.usefixtures("parameters")
+def test_parameters_of_every_pipeline_are_checked():
     assert [each.level for each in doctor._params()] == ["ok"]
-    for path in (paths.PARAMS, paths.ANALYSES_PARAMS, paths.STUDY_PARAMS):
+    for path in FILES:
         kept = path.read_bytes()
         path.write_text("colour: 1\n", encoding="utf-8")
-        (first, *_) = doctor._params()
-        assert (first.level, first.seen.split(":")[0]) == ("problem", str(path))
+        with pytest.raises(UserError, match=f"^{path}: "):
+            list(doctor._params())
         path.write_bytes(kept)
 
 
 def test_a_damaged_database_is_put_aside_and_a_server_that_is_away_is_named(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     assert [each.level for each in doctor._mlflow()] == ["ok"]
     doctor.DATABASE.parent.mkdir()
     doctor.DATABASE.write_bytes(b"x" * 5000)
@@ -48,9 +63,27 @@ def test_a_damaged_database_is_put_aside_and_a_server_that_is_away_is_named(tmp_
     assert found.seen == "mlruns/mlflow.db is damaged: file is not a database"
     assert found.remedy == "mv mlruns/mlflow.db mlruns/mlflow.db.damaged; latentlab sync fills a new one"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://me:secret@127.0.0.1:9")
-    (found,) = doctor._mlflow()
-    assert found.level == "problem"
-    assert found.seen.startswith("MLflow at http://me:***@127.0.0.1:9 cannot be used")
+    with pytest.raises(UserError, match=r"^MLflow at http://me:\*\*\*@127\.0\.0\.1:9 cannot be used"):
+        list(doctor._mlflow())
+
+
+@pytest.mark.usefixtures("parameters")
+def test_the_study_is_looked_for_where_the_variable_says(monkeypatch):
+    (found,) = doctor._study()
+    assert (found.level, found.seen) == ("ok", "none yet: make study")
+    monkeypatch.setenv("LATENTLAB_STORAGE", "sqlite:///elsewhere.db")
+    optuna.create_study(study_name="tradeoff", storage="sqlite:///elsewhere.db")
+    (found,) = doctor._study()
+    assert found.level == "ok"
+    assert re.match("tradeoff in sqlite:///elsewhere.db: 0 ", found.seen)
+    Path("damaged.db").write_bytes(b"x" * 5000)
+    monkeypatch.setenv("LATENTLAB_STORAGE", "sqlite:///damaged.db")
+    (found,) = doctor._study()
+    assert found.remedy == "mv damaged.db damaged.db.damaged; latentlab study run begins anew"
+    monkeypatch.setenv("LATENTLAB_STORAGE", "postgresql://me:secret@127.0.0.1:9/studies")
+    (found,) = doctor._study()
+    assert (found.level, found.remedy) == ("problem", "start it, or mend LATENTLAB_STORAGE")
+    assert "secret" not in str(found)
 
 
 def test_an_object_of_the_cache_that_is_not_what_its_name_says(tmp_path):

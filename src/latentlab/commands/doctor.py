@@ -1,6 +1,7 @@
 """`latentlab doctor`: is everything here that the project needs, is it whole, and what is to be done if not?
 
-It changes nothing, and what it proposes deletes nothing but objects of DVC's cache that are broken.
+It changes nothing, and what it proposes deletes nothing but objects of DVC's cache that are broken. Large libraries are
+imported by the checks that need them, so that one that is broken hides no other check.
 """
 
 import importlib.metadata
@@ -10,13 +11,18 @@ import shlex
 import shutil
 import sqlite3
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from latentlab import paths
+import joblib
+
+from latentlab import paths, stages
+from latentlab.data.sources import FILES, is_right
 from latentlab.errors import UserError, without_passwords
+from latentlab.params import analyses, project, study
 
 REQUIREMENTS = Path("requirements.lock")
 DATABASE = Path("mlruns/mlflow.db")
@@ -46,13 +52,13 @@ def report() -> int:
         The exit code: 1 if there is a problem, else 0.
     """
     code = 0
-    for check in CHECKS:
-        found: Iterable[Finding]
+    for about, check in CHECKS.items():
         try:
             found = list(check())
+        except UserError as error:
+            found = [Finding("problem", about, line) for line in str(error).split("\n")]
         except Exception as error:  # one broken thing must not hide the others
-            about = f"cannot be checked: {type(error).__name__}: {error}".split("\n")[0]
-            found = [Finding("problem", check.__name__.removeprefix("_"), about)]
+            found = [Finding("problem", about, f"cannot be checked: {type(error).__name__}: {error}".split("\n")[0])]
         for finding in found:
             print(finding, flush=True)
             code = max(code, int(finding.level == "problem"))
@@ -63,21 +69,14 @@ def _python() -> Iterator[Finding]:
     yield Finding("ok", "Python", f"{sys.version.split()[0]}, {sys.executable}")
     if not REQUIREMENTS.exists():
         return
-    wanted: dict[str, set[str]] = {}  # one version for older Pythons, another for newer ones
+    # a package may have two versions there, one for older Pythons; what is not installed is of another platform
     pins = re.findall(r"^([A-Za-z0-9._-]+)==([^\s\\;]+)", REQUIREMENTS.read_text(encoding="utf-8"), re.MULTILINE)
-    for name, version in pins:
-        wanted.setdefault(name, set()).add(version)
     here = {each.metadata["Name"].lower().replace("_", "-"): each.version for each in importlib.metadata.distributions()}
-    # what is not installed is of another platform
-    other = [f"{name} {here[name]}" for name, versions in wanted.items() if here.get(name, "") not in {"", *versions}]
+    other = [f"{name} {here[name]}" for name in dict(pins) if name in here and (name, here[name]) not in pins]
     if other:
-        about = f"{len(other)} are not those of {REQUIREMENTS}: {', '.join(other[:5])}"
-        yield Finding(
-            "note",
-            "packages",
-            about,
-            f"pip install --require-hashes --requirement {REQUIREMENTS}, or results may not come out the same",
-        )
+        seen = f"{len(other)} are not those of {REQUIREMENTS}: {', '.join(other[:5])}"
+        remedy = f"pip install --require-hashes --requirement {REQUIREMENTS}, or results may not come out the same"
+        yield Finding("note", "packages", seen, remedy)
     else:
         yield Finding("ok", "packages", f"as in {REQUIREMENTS}")
 
@@ -88,32 +87,21 @@ def _disk() -> Iterator[Finding]:
         yield Finding("ok", "disk", f"{free:.1f} GB free")
     else:
         yield Finding("problem", "disk", f"{free:.1f} GB free", f"free some: `make repro` needs {GIGABYTES_NEEDED:g} GB")
-    for folder in (Path(), paths.DATA, paths.REPORTS, DATABASE.parent):
-        if folder.exists() and not os.access(folder, os.W_OK):
-            yield Finding("problem", "disk", f"{folder.absolute()} cannot be written", "chmod u+w, or another folder")
 
 
 def _params() -> Iterator[Finding]:
-    from latentlab import stages
-    from latentlab.params import analyses, study
     from latentlab.study import space
 
-    try:
-        project = stages.read_params()
-        analyses.load()
-        space.check(project, study.load(Path(), project))
-    except UserError as error:
-        for line in str(error).split("\n"):
-            yield Finding("problem", "parameters", line, "mend that line")
-    else:
-        yield Finding("ok", "parameters", f"{len(project.variants)} variants, {len(project.runs())} runs are selected")
+    params = stages.read_params()
+    analyses.load()
+    space.check(params, study.load(Path(), params))
+    yield Finding("ok", "parameters", f"{len(params.variants)} variants, {len(params.runs())} runs are selected")
 
 
 def _device() -> Iterator[Finding]:
     import torch
 
-    num_cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    yield Finding("ok", "CPU", f"{num_cores} cores, torch {torch.__version__}")
+    yield Finding("ok", "CPU", f"{joblib.cpu_count()} cores, torch {torch.__version__}")
     if torch.cuda.is_available():
         free, total = torch.cuda.mem_get_info()
         yield Finding("ok", "GPU", f"{torch.cuda.get_device_name()}, {free / 1e9:.0f} of {total / 1e9:.0f} GB free")
@@ -123,9 +111,6 @@ def _device() -> Iterator[Finding]:
 
 
 def _data() -> Iterator[Finding]:
-    from latentlab.data.sources import FILES, is_right
-    from latentlab.params import project
-
     for name in project.load().run.datasets:
         folder, remedy = paths.data(name), f"latentlab repro download@{name}"
         wrong = [file for file in FILES if not is_right(folder / file, file)]
@@ -147,20 +132,18 @@ def _dvc() -> Iterator[Finding]:
 
     try:
         with Repo() as repo:
-            try:
-                broken = _broken_objects(Path(repo.cache.local.path))  # first: DVC deletes those that it comes across
-                stale = repo.status(targets=["dvc.yaml"])
-            except (LockError, RWLockFileCorruptedError, RWLockFileFormatError):
-                if who := other_process(repo):
-                    yield Finding("note", "DVC", f"is at work: {who}", "ask again when it is done")
-                else:
-                    yield Finding("problem", "DVC", "a killed process has left its locks", "latentlab repro clears them")
-                return
+            broken = _broken_objects(Path(repo.cache.local.path))  # first: DVC deletes those that it comes across
+            stale = repo.status(targets=["dvc.yaml"])
+    except (LockError, RWLockFileCorruptedError, RWLockFileFormatError):
+        if who := other_process(repo):
+            yield Finding("note", "DVC", f"is at work: {who}", "ask again when it is done")
+        else:
+            yield Finding("problem", "DVC", "a killed process has left its locks", "latentlab repro clears them")
+        return
     except DvcException as error:
-        about = f"cannot be used: {str(error).splitlines()[0]}"
-        yield Finding(
-            "problem", "DVC", about, "go to the project's folder, or mend what it names: git diff shows what has changed"
-        )
+        seen = f"cannot be used: {str(error).splitlines()[0]}"
+        remedy = "go to the project's folder, or mend what it names: git diff shows what has changed"
+        yield Finding("problem", "DVC", seen, remedy)
         return
     if stale:
         names = ", ".join(sorted(stale)[:6]) + (", ..." if len(stale) > 6 else "")
@@ -168,9 +151,9 @@ def _dvc() -> Iterator[Finding]:
     else:
         yield Finding("ok", "DVC", "all stages are up to date")
     if broken:
-        about = f"{len(broken)} objects are not what their name says: {', '.join(map(str, broken[:3]))}"
+        seen = f"{len(broken)} objects are not what their name says: {', '.join(map(str, broken[:3]))}"
         remedy = f"rm -f {shlex.join(map(str, broken))}; latentlab repro makes again what is needed"
-        yield Finding("problem", "DVC's cache", about, remedy)
+        yield Finding("problem", "DVC's cache", seen, remedy)
     else:
         yield Finding("ok", "DVC's cache", "every object is what its name says")
 
@@ -190,19 +173,15 @@ def _mlflow() -> Iterator[Finding]:
     from latentlab.tracking.store import check_server
 
     if uri := os.environ.get("MLFLOW_TRACKING_URI"):
-        try:
-            check_server(uri)
-        except UserError as error:
-            yield Finding("problem", "MLflow", str(error))
-            return
+        check_server(uri)
         place = without_passwords(uri, uri)
+    elif not DATABASE.exists():
+        yield Finding("ok", "MLflow", "no store yet: the first run makes it")
+        return
+    elif (state := _state_of(DATABASE)) != "ok":
+        yield _about_database("MLflow", DATABASE, state, "latentlab sync fills a new one")
+        return
     else:
-        if not DATABASE.exists():
-            yield Finding("ok", "MLflow", "no store yet: the first run makes it")
-            return
-        if (state := _state_of(DATABASE)) != "ok":
-            yield _about_database("MLflow", DATABASE, state, "latentlab sync fills a new one")
-            return
         mlflow.set_tracking_uri(f"sqlite:///{DATABASE.resolve()}")
         place = f"{DATABASE} is whole"
     client = mlflow.MlflowClient()
@@ -210,18 +189,17 @@ def _mlflow() -> Iterator[Finding]:
     trained = client.search_runs(experiments, "tags.trained = 'true'", max_results=10_000) if experiments else []
     yield Finding("ok", "MLflow", f"{place}, {len(trained)} trained runs")
     if bare := [run.info.run_name for run in trained if lacks_files(run)]:
-        about = f"runs without their model, or with files that are cut: {', '.join(bare[:5])}"
-        yield Finding("problem", "MLflow", about, "latentlab sync")
+        seen = f"runs without their model, or with files that are cut: {', '.join(bare[:5])}"
+        yield Finding("problem", "MLflow", seen, "latentlab sync")
 
 
 def _state_of(database: Path) -> str:
-    connection = sqlite3.connect(f"file:{database}?mode=ro", uri=True)
-    try:
-        return str(connection.execute("PRAGMA quick_check").fetchone()[0])
-    except sqlite3.DatabaseError as error:
-        return str(error)
-    finally:
-        connection.close()
+    """What SQLite says of a database: "ok", or what is wrong."""
+    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
+        try:
+            return str(connection.execute("PRAGMA quick_check").fetchone()[0])
+        except sqlite3.DatabaseError as error:
+            return str(error)
 
 
 def _about_database(about: str, database: Path, trouble: str, after: str) -> Finding:
@@ -234,30 +212,32 @@ def _about_database(about: str, database: Path, trouble: str, after: str) -> Fin
 def _study() -> Iterator[Finding]:
     import optuna
 
-    from latentlab.params import project, study
     from latentlab.study import trials
+    from latentlab.study.run import STORAGE
     from latentlab.study.storage import StorageError, is_there, open_storage
 
     settings = study.load(Path(), project.load())
-    if not is_there(settings.storage):
+    url = os.environ.get(STORAGE) or settings.storage
+    if not is_there(url):
         yield Finding("ok", "study", "none yet: make study")
         return
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:
-        found = optuna.load_study(study_name=settings.name, storage=open_storage(settings.storage)).get_trials(
-            deepcopy=False
-        )
+        found = optuna.load_study(study_name=settings.name, storage=open_storage(url)).get_trials(deepcopy=False)
     except KeyError:
         yield Finding("ok", "study", f"no {settings.name} yet: make study")
     except StorageError as error:
-        file = settings.storage.removeprefix("sqlite:///")
-        if file != settings.storage:
-            yield _about_database("study", Path(file), str(error), "latentlab study run begins anew")
+        if url.startswith("sqlite:///"):
+            file = Path(url.removeprefix("sqlite:///"))
+            yield _about_database("study", file, str(error), "latentlab study run begins anew")
         else:
-            yield Finding("problem", "study", str(error), "start it, or mend `storage` in study/params.yaml")
+            given = STORAGE if os.environ.get(STORAGE) else "`storage` in study/params.yaml"
+            yield Finding("problem", "study", str(error), f"start it, or mend {given}")
     else:
-        place = without_passwords(settings.storage, settings.storage)
-        yield Finding("ok", "study", f"{settings.name} in {place}: {trials.counts(found)}")
+        yield Finding("ok", "study", f"{settings.name} in {without_passwords(url, url)}: {trials.counts(found)}")
 
 
-CHECKS = (_python, _disk, _params, _device, _data, _dvc, _mlflow, _study)
+CHECKS = {
+    "Python": _python, "disk": _disk, "parameters": _params, "device": _device, "data": _data, "DVC": _dvc,
+    "MLflow": _mlflow, "study": _study,
+}  # fmt: skip
