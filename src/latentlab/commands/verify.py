@@ -7,11 +7,10 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from threading import Event
 
 from latentlab import paths, stages
 from latentlab.commands.runs import chosen
@@ -20,6 +19,7 @@ from latentlab.errors import UserError
 from latentlab.params.strict import read_yaml
 from latentlab.paths import Run
 
+SAID = "said"  # the file with what a stage prints
 LOCKS = [Path("dvc.lock"), Path("analyses/dvc.lock"), Path("study/dvc.lock")]
 # Another processor adds in another order, and a training enlarges what comes of it: so far may a number be from the
 # committed one, as a share of the larger, and still be the same result. A share of right answers moves by whole images.
@@ -67,44 +67,40 @@ def locked_outputs() -> dict[str, dict[str, str]]:
 
 
 def _make_both(run: Run, folders: Sequence[Path]) -> None:
-    """Makes a run in two empty folders at the same time; when one fails, or this is interrupted, both end at once."""
-    stop = Event()
-    with ThreadPoolExecutor(len(folders)) as pool:
-        try:
-            for each in as_completed([pool.submit(_make, run, folder, stop) for folder in folders]):
-                each.result()
-        finally:
-            stop.set()
+    """Makes a run in two empty folders at the same time, stage by stage, by the commands of its stages."""
+    for folder in folders:
+        folder.mkdir()
+        (folder / paths.DATA).symlink_to(paths.DATA.resolve(), target_is_directory=True)
+        for path in filter(Path.exists, (paths.PARAMS, paths.ANALYSES_PARAMS, paths.STUDY_PARAMS, paths.FOUND)):
+            (folder / path).parent.mkdir(exist_ok=True)
+            shutil.copy(path, folder / path)
+    for stage in ("plan", "train", "evaluate", "probe"):
+        with ExitStack() as both:
+            processes = [both.enter_context(_started(run, stage, folder)) for folder in folders]
+            for process, folder in zip(processes, folders, strict=True):
+                if code := process.wait():
+                    said = (folder / SAID).read_text(encoding="utf-8", errors="replace").splitlines()
+                    last = said[-1] if said else "it says nothing"
+                    raise VerifyError(f"{run.stage(stage)}: exit code {code}: {last}")
 
 
-def _make(run: Run, folder: Path, stop: Event) -> None:
-    """Makes a run in an empty folder, by the commands of its stages, until it is told to stop."""
-    folder.mkdir()
-    (folder / paths.DATA).symlink_to(paths.DATA.resolve(), target_is_directory=True)
-    for path in filter(Path.exists, (paths.PARAMS, paths.ANALYSES_PARAMS, paths.STUDY_PARAMS, paths.FOUND)):
-        (folder / path).parent.mkdir(exist_ok=True)
-        shutil.copy(path, folder / path)
+@contextmanager
+def _started(run: Run, stage: str, folder: Path) -> Iterator["subprocess.Popen[bytes]"]:
+    """The process of a stage, in a folder, where it leaves what it says; it ends with the context."""
+    arguments = [] if stage == "plan" else [run.variant, run.dataset, run.recipe, str(run.seed), run.home]
     environment = {key: value for key, value in os.environ.items() if not key.startswith(("DVC_", "MLFLOW_"))}
     environment |= {"MLFLOW_TRACKING_URI": f"sqlite:///{folder / 'mlflow.db'}", "MLFLOW_DISABLE_TELEMETRY": "true"}
     environment |= {"TQDM_DISABLE": "1"}
-    said = folder / "said"
-    for stage in ("plan", "train", "evaluate", "probe"):
-        arguments = [] if stage == "plan" else [run.variant, run.dataset, run.recipe, str(run.seed), run.home]
-        command = [sys.executable, "-m", f"latentlab.stages.{stage}", *arguments]
-        with (
-            said.open("w") as output,
-            subprocess.Popen(
-                command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
-            ) as process,
-        ):
-            while process.poll() is None and not stop.wait(0.1):
-                pass
-            process.terminate()  # does nothing where it has ended
-        if stop.is_set():
-            return
-        if process.returncode:
-            last = said.read_text(encoding="utf-8", errors="replace").splitlines()[-1:] or ["it says nothing"]
-            raise VerifyError(f"{run.stage(stage)}: exit code {process.returncode}: {last[0]}")
+    command = [sys.executable, "-m", f"latentlab.stages.{stage}", *arguments]
+    with (folder / SAID).open("w") as output:
+        process = subprocess.Popen(
+            command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
+        )
+    try:
+        yield process
+    finally:
+        process.terminate()  # does nothing where it has ended
+        process.wait()  # `with` would not after a Ctrl-C
 
 
 def _report(run: Run, folders: Sequence[Path], locked: Mapping[str, str]) -> bool:
@@ -123,8 +119,7 @@ def _report(run: Run, folders: Sequence[Path], locked: Mapping[str, str]) -> boo
         print(f"  and the same as in dvc.lock, {len(locked)} of {len(locked)} outputs")
         return True
     print(f"  other bytes than in dvc.lock: {', '.join(changed)}")
-    measured = [path for path in (run.metrics, run.probes) if str(path) in changed]
-    near = [_is_near(path, folders[0] / path) for path in measured]
+    near = [_is_near(path, folders[0] / path) for path in (run.metrics, run.probes) if str(path) in changed]
     return all(near)
 
 
@@ -138,7 +133,7 @@ def _is_near(committed: Path, made: Path) -> bool:
     if not off:
         print(f"  {committed}: the same numbers")
         return True
-    worst = max(off, key=lambda key: off[key])
+    worst = max(off, key=off.__getitem__)
     side = "within" if off[worst] <= TOLERANCE else "beyond"
     print(
         f"  {committed}: {len(off)} numbers differ, most of all {worst}: {expected.get(worst, math.nan):.6g} there, "
