@@ -55,7 +55,7 @@ def model_of(variant: Variant, seed: int = 0) -> Autoencoder:
 
 
 def untrained(name: str, seed: int = 0) -> Autoencoder:
-    return model_of(PROJECT.variant(name), seed)
+    return model_of(PROJECT.variant(name), seed).requires_grad_(False)
 
 
 def describe(run: Run) -> dict[str, object]:

@@ -7,11 +7,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from latentlab import paths
+from latentlab.commands.runs import home_of
 from latentlab.errors import UserError
 from latentlab.models import trained
 from latentlab.models.trained import TrainedModel
-from latentlab.params import project as params
-from latentlab.params.project import Params
+from latentlab.params.project import Params, load
 from latentlab.params.strict import choices
 from latentlab.paths import Run
 
@@ -55,24 +55,12 @@ def find(given: str) -> Path:
         raise UserError(
             f"{given}: there is no params.yaml here to look up variants: go to the project's folder, or name a file"
         )
-    project = load_project()
+    project = load()
     runs = _runs(given, project)
     for run in runs:
         if run.checkpoint.exists():
             return run.checkpoint
     raise UserError(f"{given}: is not trained yet: {_how_to_train(runs[0], project)}")
-
-
-def load_project() -> Params:
-    """The parameters of the project in the working folder.
-
-    Raises:
-        UserError: There is none.
-        ParamsError: Something in them is wrong.
-    """
-    if not paths.PARAMS.exists():
-        raise UserError("there is no params.yaml here, which this needs: go to the project's folder")
-    return params.load()
 
 
 def _runs(given: str, project: Params) -> list[Run]:
@@ -102,10 +90,14 @@ def _runs(given: str, project: Params) -> list[Run]:
 
 def _how_to_train(run: Run, project: Params) -> str:
     """What to do, so that a run is there."""
-    found = project.found
-    if run.variant in found.variants and run.recipe in found.recipes and run.seed in found.seeds:
-        return f"dvc repro {replace(run, home=paths.FOUND_RUNS).stage('train')}"
+    found, home = project.found, home_of(run.variant, project)
+    if home == paths.FOUND_RUNS:
+        if run.recipe in found.recipes and run.seed in found.seeds:
+            return f"dvc repro {replace(run, home=home).stage('train')}"
+        home = paths.MAIN
     values = {"variants": run.variant, "datasets": run.dataset, "recipes": run.recipe, "seeds": run.seed}
+    if home == paths.MORE:
+        del values["variants"]  # analyses/params.yaml selects it
     missing = [f"{value} to run.{key}" for key, value in values.items() if value not in getattr(project.run, key)]
     first = f"add {' and '.join(missing)} in params.yaml, then " if missing else ""
-    return f"{first}dvc repro {run.stage('train')}"
+    return f"{first}dvc repro {replace(run, home=home).stage('train')}"

@@ -19,20 +19,26 @@ def chosen(project: Params, variants: Sequence[str]) -> list[Run]:
     Raises:
         ParamsError: There is no such variant.
     """
-    more = analyses.load().more_variants
-    if not variants:
-        others = [run for name in (*more, *project.found.variants) for run in _runs(project, name, more)]
-        return [*project.runs(), *(run for run in others if run.home != paths.MAIN and run.checkpoint.exists())]
-    return [run for name in variants for run in _runs(project, name, more)]
+    if variants:
+        return [run for name in variants for run in _runs(project, name)]
+    others = [run for name in (*analyses.load().more_variants, *project.found.variants) for run in _runs(project, name)]
+    return [*project.runs(), *(run for run in others if run.home != paths.MAIN and run.checkpoint.exists())]
 
 
-def _runs(project: Params, name: str, more: Sequence[str]) -> list[Run]:
+def _runs(project: Params, name: str) -> list[Run]:
     project.variant(name)
-    how = project.found if name in project.found.variants else project.run
-    home = paths.FOUND_RUNS if name in project.found.variants else paths.MAIN
-    if name in more and name not in project.run.variants:
-        home = paths.MORE
-    return [Run(name, *each, home) for each in product(project.run.datasets, how.recipes, how.seeds)]
+    selected = project.found if name in project.found.variants else project.run
+    home = home_of(name, project)
+    return [Run(name, *each, home) for each in product(project.run.datasets, selected.recipes, selected.seeds)]
+
+
+def home_of(variant: str, project: Params) -> str:
+    """The home of the runs that the pipelines make of a variant: the study's, the analyses' or that of params.yaml."""
+    if variant in project.found.variants:
+        return paths.FOUND_RUNS
+    if variant in project.run.variants or not paths.ANALYSES_PARAMS.exists():
+        return paths.MAIN
+    return paths.MORE if variant in analyses.load().more_variants else paths.MAIN
 
 
 def reproduce(targets: Sequence[str], num_jobs: int | None, backend: str, offline: bool) -> int:
