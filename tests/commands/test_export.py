@@ -273,7 +273,7 @@ def test_after_a_failure_the_former_export_is_still_there(trouble, folder, monke
     def fail(*_: object) -> None:
         raise trouble
 
-    monkeypatch.setattr(export, "_measure", fail)
+    monkeypatch.setattr(export, "write_json", fail)
     if isinstance(trouble, OSError):
         assert error("mlp_2", "--output", made) == f"{made}: cannot be written: No space left on device"
     else:
@@ -288,7 +288,7 @@ def test_who_reads_the_output_may_go(folder, monkeypatch):
     def gone(*_: object) -> None:
         raise BrokenPipeError
 
-    monkeypatch.setattr(export, "_measure", gone)
+    monkeypatch.setattr(export, "write_json", gone)
     monkeypatch.setattr(os, "dup2", lambda *_: None)  # it would silence the tests as well
     with pytest.raises(SystemExit) as caught:
         main(["export", "mlp_2"])

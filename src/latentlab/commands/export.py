@@ -5,11 +5,10 @@ Legend: N images.
 
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import numpy as np
 import onnx
@@ -27,14 +26,11 @@ from latentlab.files import settle, write_json
 from latentlab.models.trained import TrainedModel
 
 Array = np.ndarray
-Record = dict[str, Any]
 
 # What ONNX Runtime in float32 may differ from torch by: in a pixel, of the range 1; in a number of a code, of the largest
 # number in any code. Other orders of summation give some 1e-6, and a pixel of an 8-bit image is 4e-3.
 TOLERANCE = 1e-4
 REPORT = "report.json"
-
-_SUFFIXES = {"float32": ".onnx", "int8": ".int8.onnx"}
 
 
 def export(variant: str, output: Path | None) -> None:
@@ -62,14 +58,19 @@ def export(variant: str, output: Path | None) -> None:
         print(f"largest differences from torch on {len(test):,} test images, in float32 (tolerance {TOLERANCE:g}):")
         print(", ".join(f"{name} {difference:.1e}" for name, difference in differences.items()))
         calibration = _given(model, onnxmodels.calibration_images(train, model.variant))
-        files = {(part, "float32"): each for part, each in exported.items()}
-        files |= {(part, "int8"): onnxmodels.quantised(each, calibration[part]) for part, each in exported.items()}
-        for (part, precision), each in files.items():
-            onnx.checker.check_model(each, full_check=True)
-            (partial / _file_name(part, precision)).write_bytes(each.SerializeToString())
+        files = {f"{part.name}.onnx": (part, each) for part, each in exported.items()}
+        files |= {
+            f"{part.name}.int8.onnx": (part, onnxmodels.quantised(each, calibration[part]))
+            for part, each in exported.items()
+        }
         torch_mse = _mse(in_torch(model, AUTOENCODER)(given[AUTOENCODER]), test)
-        records = list(_measure(model, files, given, test, torch_mse))
-        about = {
+        records = []
+        for name, (part, each) in files.items():
+            onnx.checker.check_model(each, full_check=True)
+            (partial / name).write_bytes(each.SerializeToString())
+            mse = _mse(_reconstructions(model, part, each, given[part]), test)
+            records.append({"file": name, "num_bytes": each.ByteSize(), "test_mse": mse, "mse_ratio": mse / torch_mse})
+        report = {
             "model": model.name,
             "fingerprint": model.description.get("fingerprint"),
             "torch": torch.__version__,
@@ -77,22 +78,16 @@ def export(variant: str, output: Path | None) -> None:
             "opset": onnxmodels.OPSET,
             "num_calibration_images": onnxmodels.NUM_CALIBRATION_IMAGES,
             "tolerance": TOLERANCE,
+            "largest_difference": differences,
+            "torch_test_mse": torch_mse,
+            "files": records,
         }
-        write_json(
-            about | {"largest_difference": differences, "torch_test_mse": torch_mse, "files": records}, partial / REPORT
-        )
-    print("\n".join(table(records, torch_mse)))
+        write_json(report, partial / REPORT)
+    print(f"{'file':<22}{'bytes':>12}{'test MSE':>12}{'/ torch':>10}")
+    for each in records:
+        print(f"{each['file']:<22}{each['num_bytes']:>12,}{each['test_mse']:>#12.4g}{each['mse_ratio']:>10.4f}")
+    print(f"{'(torch)':<34}{torch_mse:>#12.4g}")
     print(f"wrote {folder}")
-
-
-def table(records: Sequence[Record], torch_mse: float) -> list[str]:
-    """What was measured, for people."""
-    lines = [f"{'file':<22}{'bytes':>12}{'test MSE':>12}{'/ torch':>10}"]
-    lines += [
-        f"{each['file']:<22}{each['num_bytes']:>12,}{each['test_mse']:>#12.4g}{each['mse_ratio']:>10.4f}"
-        for each in records
-    ]
-    return [*lines, f"{'(torch)':<34}{torch_mse:>#12.4g}"]
 
 
 def _given(model: TrainedModel, images: Tensor) -> dict[Part, Array]:
@@ -118,31 +113,14 @@ def _difference(model: TrainedModel, part: Part, exported: ModelProto, given: Ar
     return difference
 
 
-def _measure(
-    model: TrainedModel,
-    files: Mapping[tuple[Part, str], ModelProto],
-    given: Mapping[Part, Array],
-    images: Tensor,
-    torch_mse: float,
-) -> Iterator[Record]:
-    """Size and error of each file; an encoder has torch's decoder behind it, a decoder torch's encoder before it."""
-    for (part, precision), exported in files.items():
-        outputs = in_onnxruntime(exported)(given[part])
-        mse = _mse(in_torch(model, DECODER)(outputs) if part is ENCODER else outputs, images)
-        yield {
-            "file": _file_name(part, precision),
-            "num_bytes": exported.ByteSize(),
-            "test_mse": mse,
-            "mse_ratio": mse / torch_mse,
-        }
+def _reconstructions(model: TrainedModel, part: Part, exported: ModelProto, given: Array) -> Array:
+    """What comes of the test images; an encoder has torch's decoder behind it, a decoder torch's encoder before it."""
+    outputs = in_onnxruntime(exported)(given)
+    return in_torch(model, DECODER)(outputs) if part is ENCODER else outputs
 
 
 def _mse(outputs: Array, images: Tensor) -> float:
     return float(np.square(outputs - images.numpy()).mean(dtype=np.float64))
-
-
-def _file_name(part: Part, precision: str) -> str:
-    return part.name + _SUFFIXES[precision]
 
 
 @contextmanager

@@ -5,10 +5,8 @@ Legend: N images, D numbers in the code.
 
 import copy
 import json
-import logging
 import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,6 +18,7 @@ import onnxruntime
 import torch
 from onnx import ModelProto
 from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_static
+from onnxruntime.quantization.quant_utils import add_pre_process_metadata
 from torch import Tensor, nn
 
 from latentlab.data import images as data
@@ -104,12 +103,13 @@ def quantised(exported: ModelProto, inputs: Array) -> ModelProto:
         exported: The model.
         inputs: (N, ...) as the model takes them.
     """
-    logits = _logits(exported)
-    clipped = {name: [{"rmin": -_LARGEST_LOGIT, "rmax": _LARGEST_LOGIT}] for name in logits}
-    with TemporaryDirectory() as folder, _quiet():
+    clipped = {name: [{"rmin": -_LARGEST_LOGIT, "rmax": _LARGEST_LOGIT}] for name in _logits(exported)}
+    given = copy.deepcopy(exported)  # the quantiser leaves what it is given without weights
+    add_pre_process_metadata(given)  # or it advises to optimise it first, which changes nothing in these
+    with TemporaryDirectory() as folder:
         path = Path(folder, "model.onnx")
         quantize_static(
-            copy.deepcopy(exported),  # it leaves what it is given without weights
+            given,
             path,
             _Batches(exported.graph.input[0].name, inputs),
             op_types_to_quantize=_INTEGER_OPERATORS,
@@ -147,8 +147,7 @@ def in_onnxruntime(exported: ModelProto) -> Runtime:
     name = exported.graph.input[0].name
 
     def run(inputs: Array) -> Array:
-        starts = range(0, len(inputs), _RUN_AT_ONCE)
-        return np.concatenate([session.run(None, {name: inputs[start : start + _RUN_AT_ONCE]})[0] for start in starts])
+        return np.concatenate([session.run(None, {name: batch})[0] for batch in _in_batches(inputs, _RUN_AT_ONCE)])
 
     return run
 
@@ -175,13 +174,15 @@ def calibration_images(images: Tensor, variant: Variant) -> Tensor:
 @final
 class _Batches(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime has no types
     def __init__(self, name: str, inputs: Array) -> None:
-        self.batches: Iterator[dict[str, Array]] = (
-            {name: inputs[start : start + _CALIBRATED_AT_ONCE]} for start in range(0, len(inputs), _CALIBRATED_AT_ONCE)
-        )
+        self.batches = ({name: batch} for batch in _in_batches(inputs, _CALIBRATED_AT_ONCE))
 
     def get_next(self) -> dict[str, Array] | None:
         """The next batch, None after the last."""
         return next(self.batches, None)
+
+
+def _in_batches(inputs: Array, size: int) -> list[Array]:
+    return [inputs[start : start + size] for start in range(0, len(inputs), size)]
 
 
 def _narrow(exported: ModelProto) -> list[str]:
@@ -252,15 +253,3 @@ def _forget_its_making(exported: ModelProto) -> None:
         for each in group:
             del each.metadata_props[:]
             each.doc_string = ""
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without the advice of the quantiser to optimise a model first, which changes nothing in these."""
-    logger = logging.getLogger()
-    before = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        logger.setLevel(before)
