@@ -34,7 +34,7 @@ def measure(task: Task) -> Iterator[Record]:
 
 
 def speeds(variant: Variant, dataset: str, num_rounds: int) -> dict[str, Record]:
-    """By runtime, "latency_ms" and "images_per_second"."""
+    """By runtime, "latency_ms" with one image, and "images_per_second" with a batch."""
     model = TrainedModel("", variant, {}, code_shape(variant), models.build(variant, 0).eval(), CPU)
     exported = onnxmodels.to_onnx(model, AUTOENCODER)
     inputs = onnxmodels.calibration_images(data_of(dataset).train.images, variant).numpy()
@@ -43,11 +43,7 @@ def speeds(variant: Variant, dataset: str, num_rounds: int) -> dict[str, Record]
         "onnx float32": onnxmodels.in_onnxruntime(exported),
         "onnx int8": onnxmodels.in_onnxruntime(onnxmodels.quantised(exported, inputs)),
     }
-    return timed(runtimes, inputs[:BATCH_SIZE], num_rounds)
-
-
-def timed(runtimes: dict[str, Runtime], batch: np.ndarray, num_rounds: int) -> dict[str, Record]:
-    """How fast runtimes are with the first image of a batch, and with all of it."""
+    batch = inputs[:BATCH_SIZE]
     latencies: dict[str, list[float]] = {name: [] for name in runtimes}
     rates: dict[str, list[float]] = {name: [] for name in runtimes}
     for number in range(num_rounds + 1):

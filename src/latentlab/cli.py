@@ -439,7 +439,7 @@ def doctor() -> None:
     sys.exit(report())
 
 
-@app.command(rich_help_panel=PROJECT)
+@_command(PROJECT)
 def bench(
     parts: Parts = None, variant: Measured = None, images: NumImages = None, rounds: Rounds = None, quick: Quick = False,
     device: Device = None, output: OptionalFolder = None,
@@ -452,16 +452,12 @@ def bench(
     (share of the machine's matrix products), `profile` (where the rest of the time goes), `runtimes` (torch against ONNX
     Runtime) or `stages` (seconds, memory and start-up of each stage).
     """
-    os.chdir(_project())
     if not Path("benchmarks", "command.py").is_file():
-        _fail("there is no benchmarks/ here: `latentlab bench` runs in the project's folder")
+        raise UserError("there is no benchmarks/ here: `latentlab bench` runs in the project's folder")
     sys.path.insert(0, str(Path.cwd()))  # the package lies beside the pipeline, not in what is installed
-    try:
-        importlib.import_module("benchmarks.command").run(
-            parts or [], variants=variant, num_images=images, num_rounds=rounds, quick=quick, device=device, output=output
-        )
-    except UserError as error:
-        _fail("; ".join(str(error).splitlines()))
+    importlib.import_module("benchmarks.command").run(
+        parts or [], variants=variant, num_images=images, num_rounds=rounds, quick=quick, device=device, output=output
+    )
 
 
 def _sources(indices: list[int] | None, pictures: list[Path] | None) -> list[int | Path]:

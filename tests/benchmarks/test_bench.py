@@ -134,22 +134,10 @@ def test_changed_settings():
 def test_a_small_bench(folder):
     (folder / "benchmarks").symlink_to(ROOT / "benchmarks")
     parts = [name for name in command.PARTS if name != "stages"]  # which has a test of its own
-    given = [
-        *parts,
-        "--variant",
-        "mlp_8",
-        "--quick",
-        "--images",
-        "64",
-        "--rounds",
-        "1",
-        "--device",
-        "cpu",
-        "--output",
-        "kept",
-    ]
+    given = "bench --variant mlp_8 --quick --images 64 --rounds 1 --device cpu --output kept"
     program = "from latentlab.cli import main; main()"
-    done = subprocess.run([sys.executable, "-c", program, "bench", *given], capture_output=True, text=True, check=False)
+    command_line = [sys.executable, "-c", program, *given.split(), *parts]
+    done = subprocess.run(command_line, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     for name in parts:
         assert json.loads((folder / f"kept/cpu/{name}.json").read_text(encoding="utf-8"))["records"]

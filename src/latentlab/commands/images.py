@@ -89,7 +89,7 @@ def sample(variant: str, num: int, seed: int, output: Path, plain: bool) -> None
     check_output(output, ".png")
     model = named.get(variant)
     _print_head(model)
-    if model.posterior(model.decode(torch.zeros(1, *model.code_shape))) is not None:
+    if model.is_variational:
         print(f"{num:,} samples from the standard normal distribution")
         codes = generation.normal_codes(model.code_shape, num, seed)
     else:
