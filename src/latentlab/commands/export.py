@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 import onnx
@@ -64,12 +65,12 @@ def export(variant: str, output: Path | None) -> None:
             for part, each in exported.items()
         }
         torch_mse = _mse(in_torch(model, AUTOENCODER)(given[AUTOENCODER]), test)
-        records = []
-        for name, (part, each) in files.items():
-            onnx.checker.check_model(each, full_check=True)
-            (partial / name).write_bytes(each.SerializeToString())
-            mse = _mse(_reconstructions(model, part, each, given[part]), test)
-            records.append({"file": name, "num_bytes": each.ByteSize(), "test_mse": mse, "mse_ratio": mse / torch_mse})
+        records: list[dict[str, Any]] = []
+        for name, (part, file) in files.items():
+            onnx.checker.check_model(file, full_check=True)
+            (partial / name).write_bytes(file.SerializeToString())
+            mse = _mse(_reconstructions(model, part, file, given[part]), test)
+            records.append({"file": name, "num_bytes": file.ByteSize(), "test_mse": mse, "mse_ratio": mse / torch_mse})
         report = {
             "model": model.name,
             "fingerprint": model.description.get("fingerprint"),
@@ -84,8 +85,8 @@ def export(variant: str, output: Path | None) -> None:
         }
         write_json(report, partial / REPORT)
     print(f"{'file':<22}{'bytes':>12}{'test MSE':>12}{'/ torch':>10}")
-    for each in records:
-        print(f"{each['file']:<22}{each['num_bytes']:>12,}{each['test_mse']:>#12.4g}{each['mse_ratio']:>10.4f}")
+    for record in records:
+        print(f"{record['file']:<22}{record['num_bytes']:>12,}{record['test_mse']:>#12.4g}{record['mse_ratio']:>10.4f}")
     print(f"{'(torch)':<34}{torch_mse:>#12.4g}")
     print(f"wrote {folder}")
 
