@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from itertools import product
 
 from latentlab import paths
+from latentlab.errors import UserError, printable
 from latentlab.params import analyses
 from latentlab.params.project import Params, load
 from latentlab.paths import Run
@@ -84,17 +85,26 @@ def sync(variants: Sequence[str], *, quiet: bool = False) -> None:
         quiet: Whether nothing is said of runs that are complete, or not trained.
 
     Raises:
-        UserError: There is no such variant, or the store cannot be used.
+        UserError: There is no such variant, the store cannot be used, or a checkpoint is damaged, after all other runs.
     """
     from latentlab.tracking import describe, runs, store
 
     project = load()
     asked = chosen(project, variants)
     experiment_id = store.open_store(paths.project_root(), needed=True)
+    num_damaged = 0
     for run in asked:
         if run.checkpoint.exists() and run.curve.exists():
-            done = runs.complete_run(experiment_id, describe.outputs(project, run))
+            try:
+                outputs = describe.outputs(project, run)
+            except UserError as error:
+                print(f"{run}: {printable(str(error))}; dvc repro {run.stage('train')}", file=sys.stderr)
+                num_damaged += 1
+                continue
+            done = runs.complete_run(experiment_id, outputs)
             if not (quiet and done == "up to date"):
                 print(f"{run}: {done}")
         elif not quiet:
             print(f"{run}: not trained yet: dvc repro {run.stage('train')}", file=sys.stderr)
+    if num_damaged:
+        raise UserError(f"{num_damaged} of {len(asked)} runs cannot be sent, see above")

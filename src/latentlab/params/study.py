@@ -161,6 +161,10 @@ class StudySettings(Section):
     champion: Name
     final: Final
 
+    def reference_run(self, project: Params) -> paths.Run:
+        """The run of the reference that is registered: the first of the selected data sets, recipes and seeds."""
+        return paths.Run(self.reference, project.run.datasets[0], project.run.recipes[0], project.run.seeds[0])
+
 
 class _File(Section):
     study: StudySettings
