@@ -66,7 +66,6 @@ def outputs(folder: Path, test_mse: float | None, seed: int = 0, **measured: flo
         note="what it is",
         tags={"comparisons": "bottleneck"},
         model=model,
-        example=torch.zeros(2, 1, 28, 28),
         checkpoint=folder / "model.safetensors",
         curve=[{key: record[key] for key in record if "second" not in key} for record in RECORDS],
         curve_file=folder / "curve.csv",

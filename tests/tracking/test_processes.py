@@ -11,11 +11,12 @@ import pytest
 from latentlab.tracking.processes import is_alive, process_tags
 
 
-def test_process_tags_are_of_this_process():
+def test_process_tags_are_of_this_process_and_not_of_another_one_with_its_number():
     tags = process_tags()
     assert tags["process.pid"] == str(os.getpid())
     assert process_tags() == tags
     assert is_alive(tags)
+    assert not is_alive(tags | {"process.started": "1000.0"})
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux says it without the clock")
@@ -28,18 +29,10 @@ def test_a_clock_that_is_set_changes_nothing(monkeypatch):
         assert is_alive(tags)
 
 
-def test_another_process_with_the_same_number_is_not_the_same():
-    assert not is_alive(process_tags() | {"process.started": "1000.0"})
-
-
 def test_a_killed_process_is_gone_also_before_anybody_has_asked_after_it():
     process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
-    said = [
-        sys.executable,
-        "-c",
-        "import sys; from latentlab.tracking.processes import _started; print(_started(int(sys.argv[1])))",
-    ]
-    started = subprocess.run([*said, str(process.pid)], capture_output=True, text=True, check=True).stdout.strip()
+    code = f"from latentlab.tracking.processes import _started; print(_started({process.pid}))"
+    started = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
     tags = {"process.pid": str(process.pid), "process.started": started}
     assert is_alive(tags)
     process.kill()

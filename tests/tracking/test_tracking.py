@@ -15,6 +15,7 @@ import torch
 from mlflow.entities import ViewType
 
 from conftest import PROJECT, ROOT
+from latentlab.cli import main
 from latentlab.params.recipes import Training
 from latentlab.paths import Run
 from latentlab.tracking import describe, runs, store
@@ -22,9 +23,7 @@ from latentlab.tracking.artifacts import lacks_files
 from latentlab.tracking.store import TrackingError
 from tracked import RECORDS, TRAINING, VARIANT, everything, history, outputs, the_whole_run, train
 
-pytestmark = [
-    pytest.mark.filterwarnings("ignore"),  # mlflow, sqlalchemy and torch.export warn of their own affairs
-]
+pytestmark = pytest.mark.filterwarnings("ignore")  # mlflow, sqlalchemy and torch.export warn of their own affairs
 
 
 @pytest.fixture(autouse=True)
@@ -36,8 +35,25 @@ def no_store_from_outside(tmp_path, monkeypatch):
     mlflow.set_tracking_uri(None)
 
 
-def test_a_run_holds_training_and_evaluation(tmp_path):
-    experiment_id = store.open_store(tmp_path)
+@pytest.fixture
+def experiment_id(tmp_path) -> str:
+    """Of a new store in the folder of the test."""
+    return store.open_store(tmp_path, needed=True)
+
+
+def start(code: str, *arguments: object) -> "subprocess.Popen[str]":
+    """A process of its own, which can import the helpers of the tests."""
+    command = [sys.executable, "-W", "ignore", "-c", textwrap.dedent(code), *map(str, arguments)]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT / "tests")])}
+
+    def hear_interrupts() -> None:
+        # a job in the background of a shell inherits that it ignores them
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment, preexec_fn=hear_interrupts)
+
+
+def test_a_run_holds_training_and_evaluation(tmp_path, experiment_id):
     assert (tmp_path / "mlruns/mlflow.db").exists()
     train(experiment_id, outputs(tmp_path / "variant", None))
     assert runs.log_run(experiment_id, outputs(tmp_path / "variant", None)) == "up to date"
@@ -66,8 +82,7 @@ def test_a_run_holds_training_and_evaluation(tmp_path):
         ("models/*/*/data/*", 0),
     ],
 )
-def test_a_run_whose_files_are_gone_or_cut_is_logged_again(tmp_path, pattern, left):
-    experiment_id = store.open_store(tmp_path)
+def test_a_run_whose_files_are_gone_or_cut_is_logged_again(tmp_path, experiment_id, pattern, left):
     row = outputs(tmp_path / "variant", 0.03)
     runs.log_run(experiment_id, row)
     assert runs.log_run(experiment_id, row) == "up to date"
@@ -81,38 +96,28 @@ def test_a_run_whose_files_are_gone_or_cut_is_logged_again(tmp_path, pattern, le
     assert [lacks_files(run) for run in everything(experiment_id)] == [False]
 
 
-@pytest.mark.parametrize(
-    ("uri", "words"), [("sqlite://", "gone with the process"), ("postgresql+nothing://a:hush@h/db", r"a:\*\*\*@h")]
-)
-def test_a_store_that_cannot_be_one_is_said(uri, words):
-    with pytest.raises(TrackingError, match=words) as caught:
-        store.check_server(uri)
-    assert "hush" not in str(caught.value)
-
-
-def test_the_model_loads_without_our_classes(tmp_path):
-    experiment_id = store.open_store(tmp_path)
+def test_the_model_loads_without_our_classes(tmp_path, experiment_id):
     trained = outputs(tmp_path / "variant", 0.03)
     runs.log_run(experiment_id, trained)
     x = torch.rand(5, 1, 28, 28)
     torch.save(x, tmp_path / "x.pt")
-    code = f"""
+    code = """
         import sys, torch, mlflow
-        mlflow.set_tracking_uri("sqlite:///{tmp_path}/mlruns/mlflow.db")
-        (run,) = mlflow.MlflowClient().search_runs(["{experiment_id}"])
+        experiment_id, folder = sys.argv[1:]
+        mlflow.set_tracking_uri(f"sqlite:///{folder}/mlruns/mlflow.db")
+        (run,) = mlflow.MlflowClient().search_runs([experiment_id])
         uri = "models:/" + run.outputs.model_outputs[0].model_id
         info = mlflow.models.get_model_info(uri)
         assert info.signature is not None and info.saved_input_example_info is not None
-        torch.save(mlflow.pytorch.load_model(uri)(torch.load("{tmp_path}/x.pt")), "{tmp_path}/y.pt")
+        torch.save(mlflow.pytorch.load_model(uri)(torch.load(f"{folder}/x.pt")), f"{folder}/y.pt")
         assert "latentlab" not in sys.modules
     """
-    subprocess.run([sys.executable, "-W", "ignore", "-c", textwrap.dedent(code)], check=True, cwd=tmp_path)
+    assert start(code, experiment_id, tmp_path).wait(timeout=120) == 0
     with torch.inference_mode():
         assert torch.allclose(torch.load(tmp_path / "y.pt"), trained.model.eval()(x), atol=1e-6)
 
 
-def test_logging_again_leaves_one_run_with_each_value_once(tmp_path):
-    experiment_id = store.open_store(tmp_path)
+def test_logging_again_leaves_one_run_with_each_value_once(tmp_path, experiment_id):
     for _ in range(2):
         train(experiment_id, outputs(tmp_path / "variant", 0.03))
         runs.log_run(experiment_id, outputs(tmp_path / "variant", 0.03))
@@ -122,8 +127,7 @@ def test_logging_again_leaves_one_run_with_each_value_once(tmp_path):
     assert history(run.info.run_id, "test/mse") == [(0, 0.03)]
 
 
-def test_a_store_without_the_run_gets_it_from_the_files(tmp_path):
-    experiment_id = store.open_store(tmp_path)
+def test_a_store_without_the_run_gets_it_from_the_files(tmp_path, experiment_id):
     assert runs.log_run(experiment_id, outputs(tmp_path / "variant", 0.03)) == "logged from the output files"
     (run,) = everything(experiment_id)
     assert history(run.info.run_id, "curve/train_loss") == [(1, 0.3), (2, 0.2)]
@@ -134,8 +138,7 @@ def test_a_store_without_the_run_gets_it_from_the_files(tmp_path):
     assert len(everything(experiment_id)) == 2
 
 
-def test_a_new_evaluation_replaces_the_old_one_and_keeps_what_only_the_training_knew(tmp_path):
-    experiment_id = store.open_store(tmp_path)
+def test_a_new_evaluation_replaces_the_old_one_and_keeps_what_only_the_training_knew(tmp_path, experiment_id):
     train(experiment_id, outputs(tmp_path / "variant", None))
     runs.log_run(experiment_id, outputs(tmp_path / "variant", 0.03))
     assert runs.log_run(experiment_id, outputs(tmp_path / "variant", 0.02)) == "logged from the output files"
@@ -145,8 +148,7 @@ def test_a_new_evaluation_replaces_the_old_one_and_keeps_what_only_the_training_
 
 
 @pytest.mark.parametrize(("error", "status"), [(RuntimeError("no"), "FAILED"), (KeyboardInterrupt(), "KILLED")])
-def test_a_training_that_does_not_end_well(tmp_path, error, status):
-    experiment_id = store.open_store(tmp_path)
+def test_a_training_that_does_not_end_well(tmp_path, experiment_id, error, status):
     trained = outputs(tmp_path / "variant", None)
 
     def train_and_fail() -> None:
@@ -163,37 +165,31 @@ def test_a_training_that_does_not_end_well(tmp_path, error, status):
     assert runs.log_run(experiment_id, outputs(tmp_path / "variant", 0.03)) == "logged from the output files"
 
 
-def start_and_wait(tmp_path: Path) -> subprocess.Popen[str]:
-    code = f"""
+def start_training(folder: Path) -> "subprocess.Popen[str]":
+    """A process that has logged one epoch and is at the next."""
+    code = """
         import sys, time
-        sys.path.insert(0, {str(ROOT / "tests")!r})
         from pathlib import Path
         from tracked import outputs, RECORDS
         from latentlab import stages
         from latentlab.tracking import runs, store
         def main():
-            trained = outputs(Path({str(tmp_path)!r}) / "variant", None)
-            experiment_id = store.open_store(Path({str(tmp_path)!r}))
-            with runs.training_run(experiment_id, trained.description, "", {{}}) as run:
+            folder = Path(sys.argv[1])
+            trained, experiment_id = outputs(folder / "variant", None), store.open_store(folder)
+            with runs.training_run(experiment_id, trained.description, "", {}) as run:
                 run.log_epoch(RECORDS[0])
                 print("started", flush=True)
                 time.sleep(60)
         stages.start(main, [])
     """
-    command = [sys.executable, "-W", "ignore", "-c", textwrap.dedent(code)]
-
-    def hear_interrupts() -> None:
-        # a job in the background of a shell inherits that it ignores them
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=tmp_path, preexec_fn=hear_interrupts)
+    process = start(code, folder)
     assert process.stdout is not None
     assert process.stdout.readline() == "started\n"
     return process
 
 
 def test_a_run_left_behind_by_a_killed_process_is_closed_by_the_next_start(tmp_path):
-    process = start_and_wait(tmp_path)
+    process = start_training(tmp_path)
     # another start while it lives leaves it alone
     experiment_id = store.open_store(tmp_path)
     assert [run.info.status for run in everything(experiment_id)] == ["RUNNING"]
@@ -206,7 +202,7 @@ def test_a_run_left_behind_by_a_killed_process_is_closed_by_the_next_start(tmp_p
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_run_that_is_told_to_stop_is_killed(tmp_path, number):
-    process = start_and_wait(tmp_path)
+    process = start_training(tmp_path)
     process.send_signal(number)
     assert process.wait(timeout=30) == 128 + number
     experiment_id = store.open_store(tmp_path)
@@ -214,33 +210,33 @@ def test_a_run_that_is_told_to_stop_is_killed(tmp_path, number):
 
 
 def test_a_fresh_store_opened_by_four_processes_at_once(tmp_path):
-    code = (
-        f"from latentlab.tracking import store; from pathlib import Path; print(store.open_store(Path({str(tmp_path)!r})))"
-    )
-    command = [sys.executable, "-W", "ignore", "-c", code]
-    processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(4)]
-    answers = [process.communicate(timeout=120)[0].strip() for process in processes]
+    code = """
+        import sys
+        from pathlib import Path
+        from latentlab.tracking import store
+        print(store.open_store(Path(sys.argv[1])))
+    """
+    processes = [start(code, tmp_path) for _ in range(4)]
+    answers = {process.communicate(timeout=120)[0].strip() for process in processes}
     assert [process.returncode for process in processes] == [0, 0, 0, 0]
-    assert len(set(answers)) == 1
+    assert len(answers) == 1
 
 
 @pytest.mark.slow
 def test_four_processes_that_log_at_once(tmp_path):
-    code = (
-        "import sys; from pathlib import Path; from tracked import outputs, train\n"
-        "from latentlab.tracking import runs, store\n"
-        "number, folder = int(sys.argv[1]), Path(sys.argv[2])\n"
-        "for seed in range(2):\n"
-        "    trained = outputs(folder / f'row_{number}_{seed}', 0.01 * number, seed=10 * number + seed)\n"
-        "    experiment_id = store.open_store(folder)\n"
-        "    train(experiment_id, trained)\n"
-        "    print(runs.log_run(experiment_id, trained))\n"
-    )
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT / "tests")])}
-    processes = [
-        subprocess.Popen([sys.executable, "-W", "ignore", "-c", code, str(number), str(tmp_path)], env=environment)
-        for number in range(4)
-    ]
+    code = """
+        import sys
+        from pathlib import Path
+        from latentlab.tracking import runs, store
+        from tracked import outputs, train
+        number, folder = int(sys.argv[1]), Path(sys.argv[2])
+        for seed in range(2):
+            trained = outputs(folder / f"row_{number}_{seed}", 0.01 * number, seed=10 * number + seed)
+            experiment_id = store.open_store(folder)
+            train(experiment_id, trained)
+            print(runs.log_run(experiment_id, trained))
+    """
+    processes = [start(code, number, tmp_path) for number in range(4)]
     assert [process.wait(timeout=300) for process in processes] == [0, 0, 0, 0]
     found = everything(store.open_store(tmp_path))
     names = [f"mlp_2-mnist-fast-{10 * number + seed}" for number in range(4) for seed in range(2)]
@@ -278,8 +274,7 @@ def test_another_store_and_experiment_by_environment(tmp_path, monkeypatch):
     assert not (tmp_path / "project").exists()
 
 
-def test_deleted_runs_are_out_of_sight_but_not_lost(tmp_path):
-    experiment_id = store.open_store(tmp_path)
+def test_deleted_runs_are_out_of_sight_but_not_lost(tmp_path, experiment_id):
     train(experiment_id, outputs(tmp_path / "variant", None))
     (first,) = everything(experiment_id)
     train(experiment_id, outputs(tmp_path / "variant", None))
@@ -288,13 +283,23 @@ def test_deleted_runs_are_out_of_sight_but_not_lost(tmp_path):
     assert [run.info.run_id for run in deleted] == [first.info.run_id]
 
 
-def test_a_server_that_does_not_answer_is_said_at_once_and_without_its_password(tmp_path, monkeypatch):
-    for uri in ("http://me:hush@127.0.0.1:9", "postgresql://me:hush@127.0.0.1:9/x", "nonsense://me:hush@x"):
-        monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
-        with pytest.raises(TrackingError, match=r"cannot be used: .*unset MLFLOW_TRACKING_URI") as caught:
-            store.open_store(tmp_path, needed=True)
-        assert "hush" not in str(caught.value)
-        assert "\n" not in str(caught.value)
+@pytest.mark.parametrize(
+    ("uri", "words"),
+    [
+        ("sqlite://", "gone with the process"),
+        ("postgresql+nothing://me:hush@h/db", r"me:\*\*\*@h"),
+        *(
+            (uri, r"cannot be used: .*unset MLFLOW_TRACKING_URI")
+            for uri in ("http://me:hush@127.0.0.1:9", "postgresql://me:hush@127.0.0.1:9/x", "nonsense://me:hush@x")
+        ),
+    ],
+)
+def test_a_store_that_cannot_be_used_is_said_at_once_and_without_its_password(tmp_path, monkeypatch, uri, words):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    with pytest.raises(TrackingError, match=words) as caught:
+        store.open_store(tmp_path, needed=True)
+    assert "hush" not in str(caught.value)
+    assert "\n" not in str(caught.value)
     assert not list(tmp_path.iterdir())
 
 
@@ -310,8 +315,7 @@ def test_a_server_that_is_away_stops_no_training(tmp_path, monkeypatch, capsys):
     assert "hush" not in said
 
 
-def test_what_is_measured_later_is_added_and_what_was_cut_off_in_between_is_logged_anew(tmp_path):
-    experiment_id = store.open_store(tmp_path)
+def test_what_is_measured_later_is_added_and_what_was_cut_off_in_between_is_logged_anew(tmp_path, experiment_id):
     train(experiment_id, outputs(tmp_path / "variant", 0.03))
     assert runs.log_run(experiment_id, outputs(tmp_path / "variant", 0.03)) == "evaluation added"
     assert runs.log_run(experiment_id, outputs(tmp_path / "variant", 0.03, denoising=0.1)) == "evaluation added"
@@ -328,8 +332,7 @@ def test_what_is_measured_later_is_added_and_what_was_cut_off_in_between_is_logg
     assert history(run.info.run_id, "speed/images_per_second") == [(1, 100.0), (2, 110.0)]
 
 
-def test_a_store_on_this_machine_that_cannot_be_written_is_an_error(tmp_path):
-    experiment_id = store.open_store(tmp_path)
+def test_a_store_on_this_machine_that_cannot_be_written_is_an_error(tmp_path, experiment_id):
     trained = outputs(tmp_path / "variant", None)
 
     def lose() -> None:
@@ -360,8 +363,6 @@ def test_the_files_of_a_run_are_read_by_their_names_and_those_of_another_trainin
     write(run.analysis("denoising"), "mlp_2-0", {"0.2": {"mse": 0.3}, "sizes": [4], "table": [[1.0]]})
     write(run.analysis("generation"), "another", {"a": 1.0})
     project = SimpleNamespace(
-        variant=lambda _: VARIANT,
-        training_of=lambda *_: Training.model_validate(TRAINING),
         sources={"B": "the-second"},
         comparisons={"bottleneck": SimpleNamespace(title="Bottleneck", variants=["mlp_2"])},
     )
@@ -375,7 +376,7 @@ def test_the_files_of_a_run_are_read_by_their_names_and_those_of_another_trainin
     assert found.measured["probes"].files == [run.probes, run.confusion]
     assert found.measured["denoising"].files == [run.analysis("denoising"), run.arrays("denoising") / "a.png"]
     assert found.curve == [{"epoch": 1.0, "train_loss": 0.5}]
-    note, tags = describe.about(project, run)
+    note, tags = describe.about(project, run, VARIANT, Training.model_validate(TRAINING))
     assert sorted(found.note.splitlines()) == sorted(note.splitlines())
     assert found.tags == tags == {"comparisons": "bottleneck"}
     assert "trained on `mnist` with the recipe `fast` and seed 0: 2 epochs of muon" in found.note
@@ -388,7 +389,32 @@ def test_the_files_of_a_run_are_read_by_their_names_and_those_of_another_trainin
 
 def test_every_run_that_is_selected_has_a_note_and_tags():
     for run in PROJECT.runs():
-        note, tags = describe.about(PROJECT, run)
+        training = PROJECT.training_of(run.variant, run.recipe)
+        note, tags = describe.about(PROJECT, run, PROJECT.variant(run.variant), training)
         assert note.startswith(f"### {run.variant}\n")
         assert note.endswith(f"Again: `dvc repro --force train@{run}`.")
         assert all(run.variant in PROJECT.comparisons[key].variants for key in tags["comparisons"].split())
+
+
+def test_a_damaged_checkpoint_keeps_no_other_run_from_the_store(tmp_path, monkeypatch, capsys):
+    """`latentlab sync` names it, goes on with the runs behind it, and exits with 2."""
+    for file in ("params.yaml", "analyses/params.yaml"):
+        (tmp_path / file).parent.mkdir(exist_ok=True)
+        (tmp_path / file).write_bytes((ROOT / file).read_bytes())
+    monkeypatch.chdir(tmp_path)
+    for variant in ("mlp_2", "mlp_4", "mlp_8"):
+        run = Run(variant, "mnist", "fast", 0)
+        run.checkpoint.parent.mkdir(parents=True)
+        outputs(run.checkpoint.parent, None, seed=int(variant[-1]))
+    damaged = Run("mlp_4", "mnist", "fast", 0)
+    damaged.checkpoint.write_bytes(damaged.checkpoint.read_bytes()[:500])
+    with pytest.raises(SystemExit) as caught:
+        main(["sync", "mlp_2", "mlp_4", "mlp_8"])
+    said = capsys.readouterr()
+    assert caught.value.code == 2
+    assert said.out.splitlines() == [f"{name}-mnist-fast-0: logged from the output files" for name in ("mlp_2", "mlp_8")]
+    (line, last) = said.err.splitlines()
+    assert line.startswith(f"mlp_4-mnist-fast-0: {damaged.checkpoint}: is not a checkpoint, or is damaged: ")
+    assert line.endswith("; dvc repro train@mlp_4-mnist-fast-0")
+    assert last == "error: 1 of 3 runs cannot be sent, see above"
+    assert len(everything(store.open_store(tmp_path))) == 2

@@ -35,7 +35,7 @@ def main(*names: str) -> None:
     experiment_id = store.open_store(paths.project_root())
     total, records = settings.epochs * len(data.train), []
     with (
-        runs.training_run(experiment_id, description, *describe.about(project, run)) as live,
+        runs.training_run(experiment_id, description, *describe.about(project, run, variant, settings)) as live,
         tqdm(total=total, desc=str(run), unit=" images", unit_scale=True, mininterval=stages.refresh_seconds()) as bar,
     ):
         model, epochs = training.begin(variant, settings, data, run.seed, device, bar, kept)

@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from latentlab.models import trained
 from latentlab.models.base import Autoencoder
 from latentlab.params.project import Params
@@ -47,7 +45,6 @@ class RunOutputs:
     note: str
     tags: dict[str, str]
     model: Autoencoder
-    example: torch.Tensor
     checkpoint: Path
     curve: list[dict[str, float]]
     curve_file: Path
@@ -57,7 +54,7 @@ class RunOutputs:
 def outputs(project: Params, run: Run) -> RunOutputs:
     """A run's output files, read; what was measured of another training than the checkpoint's is left out."""
     model = trained.load(run.checkpoint)
-    note, tags = _about(project, run, model.variant, Training.model_validate(model.description["training"]))
+    note, tags = about(project, run, model.variant, Training.model_validate(model.description["training"]))
     with run.curve.open(encoding="utf-8", newline="") as file:
         curve = [{key: float(value) for key, value in record.items()} for record in csv.DictReader(file)]
     return RunOutputs(
@@ -65,8 +62,6 @@ def outputs(project: Params, run: Run) -> RunOutputs:
         note=note,
         tags=tags,
         model=model.model,
-        # two images, or torch.export would fix the batch size at one
-        example=torch.zeros(2, 1, model.variant.input_size, model.variant.input_size),
         checkpoint=run.checkpoint,
         curve=curve,
         curve_file=run.curve,
@@ -74,13 +69,8 @@ def outputs(project: Params, run: Run) -> RunOutputs:
     )
 
 
-def about(project: Params, run: Run) -> tuple[str, dict[str, str]]:
+def about(project: Params, run: Run, variant: Variant, training: Training) -> tuple[str, dict[str, str]]:
     """What people read above a run, in Markdown, and the tags by which they group runs."""
-    training = project.training_of(run.variant, run.recipe)  # type: ignore[arg-type]
-    return _about(project, run, project.variant(run.variant), training)
-
-
-def _about(project: Params, run: Run, variant: Variant, training: Training) -> tuple[str, dict[str, str]]:
     comparisons = [key for key, comparison in project.comparisons.items() if run.variant in comparison.variants]
     numbers = "".join(f"\n| {key} | {value} |" for key, value in variant.architecture.items())
     note = (
@@ -103,7 +93,6 @@ def _measured(run: Run, fingerprint: str) -> Iterator[tuple[str, Measured]]:
         # git has the numbers, also of what is made again just now, and not what lies beside them
         if path != run.probes and not (run.reconstructions if path == run.metrics else run.arrays(path.stem)).is_dir():
             continue
-        beside: list[Path] = []
         if path == run.metrics:
             beside = sorted(run.reconstructions.glob("*.png"))
         elif path == run.probes:
@@ -145,16 +134,12 @@ def run_name(description: dict[str, Any]) -> str:
 
 def run_tags(description: dict[str, Any], note: str, tags: dict[str, str], *, live: bool) -> dict[str, str]:
     """The tags of the run; `live` while it is trained, not when it is logged from its output files."""
-    own = {
+    own = {key: str(description[key]) for key in ("dataset", "recipe", "seed", "device", "fingerprint")}
+    own |= {
         "variant": description["name"],
-        "dataset": description["dataset"],
         "source": description["variant"]["source"],
         "family": description["variant"]["family"],
-        "recipe": description["recipe"],
-        "seed": str(description["seed"]),
-        "device": description["device"],
         "data.digest": description["data_digest"],
-        "fingerprint": description["fingerprint"],
         "mlflow.note.content": note,
         "dvc.stage": os.environ.get("DVC_STAGE", ""),
         "dvc.experiment": os.environ.get("DVC_EXP_NAME", ""),
@@ -167,11 +152,14 @@ def run_params(description: dict[str, Any]) -> dict[str, Any]:
     """The parameters of the run, flat."""
     flat = {key: value for key, value in description["variant"].items() if key not in ("source", "training")}
     flat |= {key: description[key] for key in ("dataset", "recipe", "seed", "precision", "num_threads", "torch")}
-    for name, value in [*description["training"].items(), ("split", description["split"])]:
-        if isinstance(value, dict):  # optimizer, schedule, split
-            flat |= {f"{name}.{key}": inner for key, inner in value.items()}
-        else:
-            flat[name] = value
+    return flat | with_dots(description["training"] | {"split": description["split"]})
+
+
+def with_dots(settings: dict[str, Any]) -> dict[str, Any]:
+    """Settings without the sections in them, whose keys are told by dots: "optimizer.lr"."""
+    flat: dict[str, Any] = {}
+    for name, value in settings.items():
+        flat |= {f"{name}.{key}": inner for key, inner in value.items()} if isinstance(value, dict) else {name: value}
     return flat
 
 

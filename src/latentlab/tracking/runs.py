@@ -11,12 +11,11 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import Any
 
 import mlflow
 import torch
-from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run
+from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag
 from mlflow.models import Model, infer_signature
 from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 from mlflow.tracking.context.registry import resolve_tags
@@ -72,6 +71,11 @@ class LiveRun:
     def log_trained(self, outputs: RunOutputs) -> None:
         """Adds what a finished training leaves: curve file, checkpoint and model."""
         self.write(_log_files, outputs)
+
+    def log_end(self, state: str, values: dict[str, float]) -> None:
+        """Logs how a trial of the study ended, and its objectives as they were then."""
+        self.write(tag, {"state": state})
+        self.write(log_metrics, {f"objective/{name}": value for name, value in values.items()}, 0)
 
 
 @contextmanager
@@ -149,7 +153,7 @@ def complete_run(experiment_id: str, outputs: RunOutputs) -> str:
         found = [run for run in newest_first if not _is_under_way(run)]
         whole = next((run for run in found if _is_whole(run)), None)
         wanted = {name: part.digest() for name, part in outputs.measured.items()}
-        logged = _logged(whole) if whole else {}
+        logged: dict[str, str] = json.loads(whole.data.tags.get("evaluation", "{}")) if whole else {}
         # what is logged and not here was measured elsewhere, and stays
         if whole and wanted.items() <= logged.items():
             kept, done = whole.info.run_id, "up to date"
@@ -157,7 +161,7 @@ def complete_run(experiment_id: str, outputs: RunOutputs) -> str:
             kept, done = whole.info.run_id, "evaluation added"
             client.update_run(kept, status="RUNNING")
             with _writing(kept):
-                _tag(kept, process_tags())
+                tag(kept, process_tags())
                 _log_measured(kept, outputs.measured, logged)
         else:
             kept, done = _rebuild(experiment_id, outputs, found), "logged from the output files"
@@ -171,6 +175,11 @@ def log_metrics(run_id: str, values: dict[str, float], step: int) -> None:
     """Logs values at a step, with the time of now."""
     now = time.time_ns() // 1_000_000
     mlflow.MlflowClient().log_batch(run_id, metrics=[Metric(name, value, now, step) for name, value in values.items()])
+
+
+def tag(run_id: str, tags: dict[str, str]) -> None:
+    """Sets tags of a run."""
+    mlflow.MlflowClient().log_batch(run_id, tags=[RunTag(name, value) for name, value in tags.items()])
 
 
 def curve_metrics(record: dict[str, float]) -> dict[str, float]:
@@ -198,11 +207,6 @@ def _is_replaced(run: Run) -> bool:
     tags = run.data.tags
     broken_off = store.is_server() and "failure" not in tags
     return "trained" in tags or broken_off or (tags["replayed"] == "true" and run.info.status in ("FAILED", "KILLED"))
-
-
-def _logged(run: Run) -> dict[str, str]:
-    logged: dict[str, str] = json.loads(run.data.tags.get("evaluation", "{}"))
-    return logged
 
 
 def _rebuild(experiment_id: str, outputs: RunOutputs, old: list[Run]) -> str:
@@ -251,7 +255,7 @@ def _writing(run_id: str) -> Iterator[None]:
 
 def _fail(run_id: str, error: BaseException) -> None:
     with suppress(Exception):  # a store that fails now too must not hide the first error
-        _tag(run_id, {"failure": f"{type(error).__name__}: {error}"[:5000]})
+        tag(run_id, {"failure": f"{type(error).__name__}: {error}"[:5000]})
         mlflow.MlflowClient().set_terminated(run_id, "FAILED" if isinstance(error, Exception) else "KILLED")
 
 
@@ -260,39 +264,34 @@ def _finish(run_id: str) -> None:
     mlflow.MlflowClient().set_terminated(run_id, "FINISHED")
 
 
-def _tag(run_id: str, tags: dict[str, str]) -> None:
-    for name, value in tags.items():
-        mlflow.MlflowClient().set_tag(run_id, name, value)
-
-
 def _log_measured(run_id: str, measured: dict[str, Measured], logged: dict[str, str]) -> None:
     """Adds what is not logged yet."""
+    client = mlflow.MlflowClient()
     for name, part in measured.items():
         if name not in logged:
             log_metrics(run_id, part.metrics, 0)
             for path in part.files:
-                _log_file(run_id, path, path.parent.name if path.suffix == ".png" else None)
-    _tag(run_id, {"evaluation": json.dumps(logged | {name: part.digest() for name, part in measured.items()})})
-
-
-def _log_file(run_id: str, path: Path, folder: str | None = None) -> None:
-    mlflow.MlflowClient().log_artifact(run_id, str(path), folder)
+                client.log_artifact(run_id, str(path), path.parent.name if path.suffix == ".png" else None)
+    tag(run_id, {"evaluation": json.dumps(logged | {name: part.digest() for name, part in measured.items()})})
 
 
 def _log_files(run_id: str, outputs: RunOutputs) -> None:
-    _log_file(run_id, outputs.curve_file)
-    _log_file(run_id, outputs.checkpoint, CHECKPOINT)
+    client = mlflow.MlflowClient()
+    client.log_artifact(run_id, str(outputs.curve_file))
+    client.log_artifact(run_id, str(outputs.checkpoint), CHECKPOINT)
     _log_model(run_id, outputs)
     settle_files(run_id)
-    _tag(run_id, {"trained": "true"})
+    tag(run_id, {"trained": "true"})
 
 
 def _log_model(run_id: str, outputs: RunOutputs) -> None:
     """Adds the model as a torch.export program, which loads without our classes."""
     # torch.export warns of weights whose memory is not contiguous
     model = outputs.model.eval().to(memory_format=torch.contiguous_format)
+    size = outputs.description["variant"]["input_size"]
+    example = torch.zeros(2, 1, size, size)  # two images, or torch.export would fix the batch size at one
     with torch.inference_mode():
-        signature = infer_signature(outputs.example.numpy(), model(outputs.example).numpy())
+        signature = infer_signature(example.numpy(), model(example).numpy())
     Model.log(  # as mlflow.pytorch.log_model, which knows no run but the active one
         artifact_path=None,
         flavor=mlflow.pytorch,
@@ -300,7 +299,7 @@ def _log_model(run_id: str, outputs: RunOutputs) -> None:
         name="model",
         pytorch_model=model,
         signature=signature,
-        input_example=outputs.example.numpy(),
+        input_example=example.numpy(),
         pip_requirements=[f"torch=={torch.__version__.split('+')[0]}"],
         serialization_format="pt2",
     )

@@ -160,7 +160,14 @@ def open_store(root: Path, suffix: str = "", *, needed: bool = False) -> str | N
     uri = os.environ.get("MLFLOW_TRACKING_URI") or embedded
     mlflow.set_tracking_uri(uri)
     try:
-        return _open_embedded(name, folder) if uri == embedded else _open_other(name, uri)
+        if uri == embedded:
+            _make_ready(name, folder)
+        else:
+            check_server(uri)
+        with errors_of_server():
+            experiment_id = str(mlflow.set_experiment(name).experiment_id)
+            _close_leftovers(experiment_id)
+            return experiment_id
     except TrackingError as error:
         if needed or not is_server():
             raise
@@ -168,15 +175,8 @@ def open_store(root: Path, suffix: str = "", *, needed: bool = False) -> str | N
         return None
 
 
-def _open_other(name: str, uri: str) -> str:
-    check_server(uri)
-    with errors_of_server():
-        experiment_id = str(mlflow.set_experiment(name).experiment_id)
-        _close_leftovers(experiment_id)
-    return experiment_id
-
-
-def _open_embedded(name: str, folder: Path) -> str:
+def _make_ready(name: str, folder: Path) -> None:
+    """Makes the store of this machine and its experiment, where they are not there yet, and mends them after a move."""
     folder.mkdir(exist_ok=True)
     # two processes that create and migrate one database at the same time can break it for good
     with FileLock(folder / ".lock"):
@@ -184,14 +184,9 @@ def _open_embedded(name: str, folder: Path) -> str:
         artifacts = (folder / "artifacts").as_uri()
         experiment = client.get_experiment_by_name(name)
         if experiment is None:
-            experiment_id = str(client.create_experiment(name, artifact_location=artifacts))
-        else:
-            experiment_id = str(experiment.experiment_id)
-            if experiment.artifact_location != artifacts:
-                _mend(folder, old=experiment.artifact_location, new=artifacts)
-    mlflow.set_experiment(experiment_id=experiment_id)
-    _close_leftovers(experiment_id)
-    return experiment_id
+            client.create_experiment(name, artifact_location=artifacts)
+        elif experiment.artifact_location != artifacts:
+            _mend(folder, old=experiment.artifact_location, new=artifacts)
 
 
 def _mend(folder: Path, old: str, new: str) -> None:
@@ -203,21 +198,13 @@ def _mend(folder: Path, old: str, new: str) -> None:
                 (new, len(old) + 1, len(old), old),
             )
     database.close()
-    print(
-        f"MLflow: the project's folder was moved; the artifact locations in {folder} were mended",
-        file=sys.stderr,
-    )
+    print(f"MLflow: the project's folder was moved; the artifact locations in {folder} were mended", file=sys.stderr)
 
 
 def _close_leftovers(experiment_id: str) -> None:
     """Marks runs as KILLED that are RUNNING although their process on this machine is gone."""
     client = mlflow.MlflowClient()
-    running = client.search_runs([experiment_id], "attributes.status = 'RUNNING'", ViewType.ACTIVE_ONLY)
-    for run in running:
-        tags = run.data.tags
-        if is_gone(tags):
+    for run in client.search_runs([experiment_id], "attributes.status = 'RUNNING'"):
+        if is_gone(run.data.tags):
             client.set_terminated(run.info.run_id, "KILLED")
-            print(
-                f"MLflow: the run {run.info.run_name} was left behind by a killed process: KILLED",
-                file=sys.stderr,
-            )
+            print(f"MLflow: the run {run.info.run_name} was left behind by a killed process: KILLED", file=sys.stderr)

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import mlflow
-from mlflow.entities import RunStatus
+from mlflow.entities import Param
 
 from latentlab import paths
 from latentlab.tracking.processes import process_tags
-from latentlab.tracking.runs import LiveRun, log_metrics, training_run
+from latentlab.tracking.runs import LiveRun, log_metrics, tag, training_run
 from latentlab.tracking.store import open_store
 
 _SUFFIX = "-study"
@@ -37,14 +37,12 @@ def open_parent(name: str, definition: dict[str, str], settings: dict[str, Any],
     found = client.search_runs([experiment_id], f"tags.study = '{name}' AND tags.definition = '{digest}'")
     if found:
         run_id = str(found[0].info.run_id)
-        client.update_run(run_id, status=RunStatus.to_string(RunStatus.RUNNING))
+        client.update_run(run_id, status="RUNNING")
     else:
         tags = {"study": name, "definition": digest}
         run_id = str(client.create_run(experiment_id, run_name=f"study-{name}", tags=tags).info.run_id)
-        for key, value in settings.items():
-            client.log_param(run_id, key, value)
-    for key, value in ({"mlflow.note.content": note} | process_tags()).items():
-        client.set_tag(run_id, key, value)
+        client.log_batch(run_id, params=[Param(key, str(value)) for key, value in settings.items()])
+    tag(run_id, {"mlflow.note.content": note} | process_tags())
     return run_id
 
 
@@ -68,27 +66,8 @@ def close_parent(run_id: str, name: str, status: str, values: dict[str, float], 
     LiveRun(f"study-{name}", run_id, _KEPT).write(end)
 
 
-class TrialRun:
-    """The run of a trial that is being trained."""
-
-    def __init__(self, live: LiveRun) -> None:
-        self._live = live
-
-    def log_epoch(self, record: dict[str, float]) -> None:
-        """Logs a record of `latentlab.training.loop.fit`."""
-        self._live.log_epoch(record)
-
-    def log_end(self, state: str, values: dict[str, float]) -> None:
-        """Logs how the trial ended, and its objectives as they were then."""
-
-        def log(run_id: str) -> None:
-            mlflow.MlflowClient().set_tag(run_id, "state", state)
-            log_metrics(run_id, {f"objective/{name}": value for name, value in values.items()}, 0)
-
-        self._live.write(log)
-
-
-Track = Callable[[int, dict[str, dict[str, Any]], dict[str, int]], AbstractContextManager[TrialRun]]
+# of a trial's number, its `variant` and `training` as dictionaries, and its sizes
+Track = Callable[[int, dict[str, dict[str, Any]], dict[str, int]], AbstractContextManager[LiveRun]]
 
 
 def tracker(study: str, parent_id: str, common: dict[str, Any]) -> Track:
@@ -99,15 +78,11 @@ def tracker(study: str, parent_id: str, common: dict[str, Any]) -> Track:
         parent_id: Of the study's run.
         common: What the descriptions of all trials have in common: dataset, seed, split, data_digest, device, precision,
             num_threads, torch.
-
-    Returns:
-        A context manager of a trial's run. It takes the trial's number, its `variant` and `training` as dictionaries, and
-        its sizes.
     """
     experiment_id = open_store(paths.project_root(), _SUFFIX)
 
     @contextmanager
-    def track(number: int, candidate: dict[str, dict[str, Any]], sizes: dict[str, int]) -> Iterator[TrialRun]:
+    def track(number: int, candidate: dict[str, dict[str, Any]], sizes: dict[str, int]) -> Iterator[LiveRun]:
         digest = hashlib.sha256(json.dumps(candidate, sort_keys=True).encode()).hexdigest()[:16]
         own = {"name": f"trial_{number:03}", "recipe": "study", "fingerprint": digest}
         tags = {"mlflow.parentRunId": parent_id, "study": study, "trial": str(number)}
@@ -115,6 +90,6 @@ def tracker(study: str, parent_id: str, common: dict[str, Any]) -> Track:
         note = f"Trial {number} of the study `{study}`: a `{family}`, {latent_dim} numbers."
         with training_run(experiment_id, common | candidate | own, note, tags, _KEPT) as live:
             live.write(log_metrics, {f"size/{name}": float(size) for name, size in sizes.items()}, 0)
-            yield TrialRun(live)
+            yield live
 
     return track
