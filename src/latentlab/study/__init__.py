@@ -4,7 +4,10 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import optuna
 from optuna.exceptions import ExperimentalWarning
+
+optuna.logging.set_verbosity(optuna.logging.WARNING)  # how far the study is, we say ourselves
 
 
 @contextmanager

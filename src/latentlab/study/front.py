@@ -6,10 +6,18 @@ Legend: N points, K objectives, all minimised.
 from collections.abc import Sequence
 
 import numpy as np
+import pandas as pd
 
-from latentlab.params.study import Halving, Knee, LeastCompute, LowestError, Rule, Smallest
+from latentlab.params.study import Halving, Knee, Rule
 
 Array = np.ndarray
+OBJECTIVES = ["validation_mse", "latent_dim", "compute"]
+# of a rule: what decides, and what decides between those that are equal in it
+ORDERS = {
+    "smallest": ["latent_dim", "compute", "validation_mse"],
+    "lowest_error": ["validation_mse", "latent_dim", "compute"],
+    "least_compute": ["compute", "latent_dim", "validation_mse"],
+}
 
 
 def non_domination_ranks(points: Array) -> Array:
@@ -80,22 +88,16 @@ def winner(points: Sequence[tuple[float, ...]], rule: Rule) -> int | None:
         points: (N, 3), all trials that have finished within the study's bounds: validation error, latent_dim, compute.
         rule: The rule.
     """
-    values = np.array(points, dtype=float).reshape(-1, 3)
-    if len(values) == 0:
+    table = pd.DataFrame(points, columns=OBJECTIVES, dtype=float)
+    if table.empty:
         return None
-    error, latent_dim, compute = values.T
     if isinstance(rule, Knee):
-        front = np.flatnonzero(non_domination_ranks(values) == 0)
-        return int(front[knee(values[front])])
-    if isinstance(rule, Smallest):
-        within, order = error <= rule.validation_mse, (error, compute, latent_dim)
-    elif isinstance(rule, LowestError):
-        within, order = (latent_dim <= rule.latent_dim) & (compute <= rule.compute), (compute, latent_dim, error)
-    elif isinstance(rule, LeastCompute):
-        within, order = (error <= rule.validation_mse) & (latent_dim <= rule.latent_dim), (error, latent_dim, compute)
-    ranked = np.lexsort(order)  # the last key counts first
-    ranked = ranked[within[ranked]]
-    return int(ranked[0]) if len(ranked) else None
+        front = np.flatnonzero(non_domination_ranks(table.to_numpy()) == 0)
+        return int(front[knee(table.to_numpy()[front])])
+    bounds = pd.Series(rule.model_dump(exclude={"rule"}))
+    within = table[(table[bounds.index] <= bounds).all(axis=1)]
+    ranked = within.sort_values(ORDERS[rule.rule])
+    return None if ranked.empty else int(ranked.index[0])
 
 
 def rungs(halving: Halving | None, epochs: int) -> list[int]:

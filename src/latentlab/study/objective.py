@@ -1,37 +1,23 @@
 """One trial: draw a variant, look at its size, train it, stop it early if others are better."""
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, Protocol
 
 import optuna
 import torch
 from optuna.trial import FrozenTrial, TrialState
+from tqdm import tqdm
 
 from latentlab.data.images import Splits
 from latentlab.params.strict import ParamsError
 from latentlab.params.study import StudySettings
 from latentlab.study import space, trials
-from latentlab.study.front import goes_on, rungs
+from latentlab.study.front import OBJECTIVES, goes_on, rungs
 from latentlab.study.space import Candidate, Sizes
 from latentlab.study.trials import Reason
 from latentlab.tracking.processes import process_tags
+from latentlab.tracking.trials import Track
 from latentlab.training.loop import TrainingError
 from latentlab.training.run import begin
-
-OBJECTIVES = ("validation_mse", "latent_dim", "compute")
-
-
-class Live(Protocol):
-    """What is told of a trial's training, epoch by epoch."""
-
-    def log_epoch(self, record: dict[str, float]) -> None: ...  # noqa: D102
-    def log_end(self, state: str, values: dict[str, float]) -> None: ...  # noqa: D102
-
-
-# of a trial's number, what it trains, and its sizes
-Tracker = Callable[[int, dict[str, dict[str, Any]], dict[str, int]], AbstractContextManager[Live]]
 
 
 @dataclass(frozen=True)
@@ -41,7 +27,7 @@ class Task:
     settings: StudySettings
     data: Splits
     device: torch.device
-    track: Tracker
+    track: Track
 
 
 class UntrainedError(Exception):
@@ -49,11 +35,6 @@ class UntrainedError(Exception):
 
     def __init__(self, reason: Reason, why: str) -> None:
         self.reason, self.why = reason, why
-
-
-class _NoProgress:
-    def update(self, n: float) -> None:
-        """The parent process shows the progress of all workers."""
 
 
 def run(study: optuna.Study, trial: optuna.Trial, task: Task) -> None:
@@ -65,8 +46,7 @@ def run(study: optuna.Study, trial: optuna.Trial, task: Task) -> None:
     try:
         trial.set_user_attr("process", process_tags())  # at once: another worker may look at any moment
         candidate, sizes = _drawn(trial, task.settings)
-        twin = trials.twin(study.get_trials(deepcopy=False), trial.number, candidate.configuration)
-        if twin is not None:
+        if twin := trials.twin(study.get_trials(deepcopy=False), trial.number, candidate.configuration):
             _repeat(study, trial, twin)
         else:
             _train(study, trial, task, candidate, sizes)
@@ -92,9 +72,8 @@ def _drawn(trial: optuna.Trial, settings: StudySettings) -> tuple[Candidate, Siz
     """
     try:
         candidate = space.draw(trial, settings)
-        for name, content in candidate.content.items():
+        for name, content in (candidate.content | {"configuration": candidate.configuration}).items():
             trial.set_user_attr(name, content)
-        trial.set_user_attr("configuration", candidate.configuration)
         sizes = space.sizes(candidate.variant)
     except ParamsError as error:
         raise UntrainedError(Reason.SHAPE, str(error)) from None
@@ -125,19 +104,22 @@ def _repeat(study: optuna.Study, trial: optuna.Trial, twin: FrozenTrial) -> None
 
 def _train(study: optuna.Study, trial: optuna.Trial, task: Task, candidate: Candidate, sizes: Sizes) -> None:
     """Trains the candidate as far as it is worth it, and tells the study its objectives."""
-    settings = task.settings
+    settings, training = task.settings, candidate.training
     known = tuple(map(float, sizes.objectives(settings).values()))
+    errors: list[float] = []
+    nobody = tqdm(disable=True)  # the parent process shows the progress of all workers
     with task.track(trial.number, candidate.content, vars(sizes)) as live:
-        errors: list[float] = []
-        for error in _errors(candidate, task, live):
-            errors.append(error)
+        _, records = begin(candidate.variant, training, task.data, settings.seed, task.device, nobody)
+        for record in records:
+            live.log_epoch(record)
+            errors.append(record["validation_mse"])
             trial.set_user_attr("errors", errors)
-            at_rung = len(errors) in rungs(settings.halving, candidate.training.epochs)
-            if at_rung and not _goes_on(study, trial.number, (error, *known), len(errors), settings):
+            at_rung = len(errors) in rungs(settings.halving, training.epochs)
+            if at_rung and not _goes_on(study, trial.number, (errors[-1], *known), len(errors), settings):
                 trial.set_user_attr("reason", Reason.HALVING)
                 break
         values = (errors[-1], *known)
-        stopped = len(errors) < candidate.training.epochs
+        stopped = len(errors) < training.epochs
         live.log_end("stopped early" if stopped else "finished", dict(zip(OBJECTIVES, values, strict=True)))
     if stopped:
         study.tell(trial, state=TrialState.PRUNED)
@@ -147,21 +129,12 @@ def _train(study: optuna.Study, trial: optuna.Trial, task: Task, candidate: Cand
     study.tell(trial, values)
 
 
-def _errors(candidate: Candidate, task: Task, live: Live) -> Iterator[float]:
-    """Validation error after each epoch, as a run of the study's seed would have it."""
-    _, records = begin(candidate.variant, candidate.training, task.data, task.settings.seed, task.device, _NoProgress())
-    for record in records:
-        live.log_epoch(record)
-        yield record["validation_mse"]
-
-
 def _goes_on(study: optuna.Study, number: int, values: tuple[float, ...], epoch: int, settings: StudySettings) -> bool:
     """Whether the trial of that number is worth more epochs, beside all that have come as far."""
+    attributes = [other.user_attrs for other in study.get_trials(deepcopy=False) if other.number != number]
     others = [
-        trials.values_at(other, epoch, settings)
-        for other in study.get_trials(deepcopy=False)
-        if other.number != number
-        and other.user_attrs.get("reason") not in trials.UNTRAINED
-        and len(other.user_attrs.get("errors", [])) >= epoch
+        (about["errors"][epoch - 1], float(about["latent_dim"]), float(about[f"num_{settings.compute}"]))
+        for about in attributes
+        if len(about.get("errors", [])) >= epoch
     ]
     return settings.halving is None or goes_on(values, others, settings.halving)

@@ -53,14 +53,11 @@ def write_tables(settings: StudySettings, found: Sequence[FrozenTrial]) -> list[
     for name, lines in tables.items():
         with replacing(paths.STUDY / f"{name}.csv") as partial:
             lines.to_csv(partial, index=False, lineterminator="\n", na_rep="nan")
-    content = {
-        name: {
-            "rule": settings.winners[name].model_dump(),
-            "trial": trial.number if trial else None,
-            "values": trial.values if trial else None,
-        }
-        for name, trial in winners(found, settings).items()
-    }
+    content = {}
+    for name, rule in settings.winners.items():
+        won = winners(found, settings).get(name)
+        values = {"trial": won.number, "values": won.values} if won else {"trial": None, "values": None}
+        content[name] = {"rule": rule.model_dump()} | values
     write_json(content, paths.STUDY / "winners.json")
     return [*(paths.STUDY / f"{name}.csv" for name in tables), paths.STUDY / "winners.json"]
 
@@ -72,12 +69,7 @@ def table(found: Sequence[FrozenTrial]) -> pd.DataFrame:
 
 def history(found: Sequence[FrozenTrial], settings: StudySettings) -> pd.DataFrame:
     """Hypervolume after each trial that was trained, in the order in which they ended."""
-    ended = [
-        trial
-        for trial in found
-        if trial.state in (TrialState.COMPLETE, TrialState.PRUNED)
-        and trial.user_attrs.get("reason") not in trials.UNTRAINED
-    ]
+    ended = [trial for trial in found if trials.kind(trial) in ("finished", "stopped")]
     ended.sort(key=lambda trial: (trial.datetime_complete, trial.number))
     lines = [
         (count, trial.number, trials.dominated_volume(ended[:count], settings))
@@ -86,12 +78,12 @@ def history(found: Sequence[FrozenTrial], settings: StudySettings) -> pd.DataFra
     return pd.DataFrame(lines, columns=["trained", "number", "hypervolume"])
 
 
-def winners(found: Sequence[FrozenTrial], settings: StudySettings) -> dict[str, FrozenTrial | None]:
-    """The trial that wins by each of the study's rules; None where none is within the rule's bounds."""
+def winners(found: Sequence[FrozenTrial], settings: StudySettings) -> dict[str, FrozenTrial]:
+    """The trial that wins by each of the study's rules, but for those within whose bounds there is none."""
     contenders = trials.contenders(found, settings)
     points = [tuple(trial.values) for trial in contenders]
     indices = {name: winner(points, rule) for name, rule in settings.winners.items()}
-    return {name: None if index is None else contenders[index] for name, index in indices.items()}
+    return {name: contenders[index] for name, index in indices.items() if index is not None}
 
 
 def write_found(settings: StudySettings, found: Sequence[FrozenTrial], path: Path) -> list[str]:
@@ -100,7 +92,7 @@ def write_found(settings: StudySettings, found: Sequence[FrozenTrial], path: Pat
     Returns:
         Their names.
     """
-    won = {name: trial.user_attrs for name, trial in winners(found, settings).items() if trial is not None}
+    won = {name: trial.user_attrs for name, trial in winners(found, settings).items()}
     content = {
         "recipes": [RECIPE],
         "seeds": settings.final.seeds,
@@ -141,7 +133,7 @@ def draw_figures(project: Params, settings: StudySettings, study: optuna.Study) 
     on_front = [trial.number for trial in trials.front(found, settings)]
     if not on_front:
         return []
-    won = {name: trial.number for name, trial in winners(found, settings).items() if trial is not None}
+    won = {name: trial.number for name, trial in winners(found, settings).items()}
     lines, beside = table(found), compared(project)
     drawn = {
         f"front_{x.removeprefix('num_')}": study_search.front(project, lines, on_front, won, beside, x)
@@ -150,11 +142,9 @@ def draw_figures(project: Params, settings: StudySettings, study: optuna.Study) 
     drawn["hypervolume"] = study_search.growth(history(found, settings))
     if shares := importances(study):
         drawn["importances"] = study_search.importances(shares)
-    files = []
     for name, figure in drawn.items():
-        files.append(paths.STUDY / f"{name}.png")
-        save(figure, files[-1])
-    return files
+        save(figure, paths.STUDY / f"{name}.png")
+    return [paths.STUDY / f"{name}.png" for name in drawn]
 
 
 def compared(project: Params) -> pd.DataFrame:

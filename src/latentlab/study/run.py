@@ -20,7 +20,7 @@ from latentlab.models import checkpoint
 from latentlab.params.project import Params
 from latentlab.params.study import StudySettings, load
 from latentlab.study import outcome, space, trials, without_warnings, worker
-from latentlab.study.objective import OBJECTIVES
+from latentlab.study.front import OBJECTIVES
 from latentlab.study.storage import errors_of_storage, is_there, open_storage
 from latentlab.tracking import describe, registry, runs, store
 from latentlab.tracking.trials import close_parent, open_parent
@@ -44,13 +44,12 @@ def run(num_workers: int | None, storage_url: str | None, num_trials: int | None
     Raises:
         UserError: Anything that a user can mend; all of it before any training but the end of all workers.
     """
-    project, settings = _read()
-    url, num_trials = _storage_url(settings, storage_url), num_trials or settings.num_trials
+    project, settings, url = _read(storage_url)
+    num_trials = num_trials or settings.num_trials
     space.check(project, settings)
     paths.STUDY_LOCK.parent.mkdir(exist_ok=True)
     with FileLock(paths.STUDY_LOCK):  # two that make the tables of one database at the same time break it
         study = open_study(project, settings, url, trials.definition(trials.basis(project, settings)))
-    trials.Watch(settings.stale_after_seconds).retry_lost(study)
     place = without_passwords(url, url)
     note = f"The trade-off study `{settings.name}` in `{place}`: {num_trials} trials of sampler {settings.sampler}."
     described = settings.model_dump(exclude=trials.FREE | {"space"})
@@ -79,9 +78,7 @@ def status(storage_url: str | None) -> None:
     Raises:
         UserError: There is no such study, or the storage cannot be used.
     """
-    _, settings = _read()
-    url = _storage_url(settings, storage_url)
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    _, settings, url = _read(storage_url)
     try:
         if not is_there(url):
             raise KeyError
@@ -98,14 +95,13 @@ def register() -> None:
     Raises:
         StudyError: One of the two is not trained yet.
     """
-    project, settings = _read()
+    project, settings, _ = _read(None)
     if settings.champion not in project.found.variants:
         raise StudyError(f"no variant {settings.champion!r} is found yet: latentlab study run")
-    dataset = project.run.datasets[0]
-    champion = paths.Run(settings.champion, dataset, outcome.RECIPE, settings.final.seeds[0], paths.FOUND_RUNS)
-    reference = paths.Run(settings.reference, dataset, project.run.recipes[0], project.run.seeds[0])
+    dataset, seed = project.run.datasets[0], settings.final.seeds[0]
+    champion = paths.Run(settings.champion, dataset, outcome.RECIPE, seed, paths.FOUND_RUNS)
     registered = {}
-    for run, alias in ((champion, "champion"), (reference, "reference")):
+    for run, alias in ((champion, "champion"), (settings.reference_run(project), "reference")):
         if not run.checkpoint.exists():
             raise StudyError(f"{run} is not trained yet: latentlab repro {run.stage('train')}")
         runs.complete_run(store.open_store(paths.project_root(), needed=True), describe.outputs(project, run))
@@ -121,41 +117,34 @@ def open_study(project: Params, settings: StudySettings, url: str, wanted: dict[
     Raises:
         UserError: The storage cannot be used, or the study of that name is not the one that is wanted.
     """
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
     with without_warnings():
         study = optuna.create_study(
             study_name=settings.name, storage=open_storage(url), directions=["minimize"] * 3, load_if_exists=True
         )
-        if "definition" in study.user_attrs or study.get_trials(deepcopy=False):
-            _check_same(study, wanted, without_passwords(url, url))
-        else:
-            study.set_metric_names(list(OBJECTIVES))
+        there = study.get_trials(deepcopy=False)
+        if "definition" not in study.user_attrs and not there:
+            study.set_metric_names(OBJECTIVES)
             study.set_user_attr("definition", wanted)
-    queued = {trial.user_attrs.get("known_variant") for trial in study.get_trials(deepcopy=False)}
+    known = study.user_attrs.get("definition", {})
+    if differing := sorted(key for key in {*known, *wanted} if known.get(key) != wanted.get(key)):
+        place = without_passwords(url, url)
+        raise StudyError(
+            f"the study {settings.name!r} in {place} has another {', '.join(differing)}: give yours another name in "
+            f"{paths.STUDY_PARAMS}, or delete the old one: optuna --storage {place} delete-study "
+            f"--study-name {settings.name}"
+        )
+    queued = {trial.user_attrs.get("known_variant") for trial in there}
     for name in settings.known_variants:
         if name not in queued:
             study.enqueue_trial(space.trial_of(project, settings, name), user_attrs={"known_variant": name})
     return study
 
 
-def _check_same(study: optuna.Study, wanted: dict[str, str], place: str) -> None:
-    known = study.user_attrs.get("definition", {})
-    differing = sorted(key for key in {*known, *wanted} if known.get(key) != wanted.get(key))
-    if differing:
-        raise StudyError(
-            f"the study {study.study_name!r} in {place} has another {', '.join(differing)}: give yours another name in "
-            f"{paths.STUDY_PARAMS}, or delete the old one: optuna --storage {place} delete-study --study-name "
-            f"{study.study_name}"
-        )
-
-
-def _read() -> tuple[Params, StudySettings]:
+def _read(storage_url: str | None) -> tuple[Params, StudySettings, str]:
+    """The parameters, and the URL of the storage, which may be given in their place."""
     project = stages.read_params()
-    return project, load(Path(), project)
-
-
-def _storage_url(settings: StudySettings, given: str | None) -> str:
-    return given or os.environ.get(STORAGE) or settings.storage
+    settings = load(Path(), project)
+    return project, settings, storage_url or os.environ.get(STORAGE) or settings.storage
 
 
 def _work(study: optuna.Study, settings: StudySettings, num_workers: int, num_trials: int, url: str, parent: str) -> None:
@@ -232,5 +221,4 @@ def _print_end(found: Sequence[FrozenTrial], settings: StudySettings, url: str) 
     for trial in trials.front(found, settings):
         print(f"  {_line(trial, settings)}")
     for name, best in outcome.winners(found, settings).items():
-        if best is not None:
-            print(f"{name} ({settings.winners[name].rule}): {_line(best, settings)}")
+        print(f"{name} ({settings.winners[name].rule}): {_line(best, settings)}")

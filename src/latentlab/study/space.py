@@ -20,6 +20,7 @@ from latentlab.params.recipes import Training
 from latentlab.params.strict import ParamsError, choices, explain
 from latentlab.params.study import Dimension, Fixed, Range, StudySettings
 from latentlab.params.variants import Variant
+from latentlab.tracking.describe import with_dots
 
 DEPTH = "depth"
 
@@ -103,7 +104,7 @@ def trial_of(project: Params, settings: StudySettings, name: str) -> dict[str, A
             found |= {f"{variant.family}.{key}{index}": entry for index, entry in entries.items()}
     if faults:
         raise ParamsError("\n".join(faults))
-    base = _flat(settings.training)
+    base = with_dots(settings.training.model_dump())
     return found | {
         key: base[key] for key, dimension in settings.space.training.items() if not isinstance(dimension, Fixed)
     }
@@ -146,7 +147,7 @@ def _faults(settings: StudySettings) -> Iterator[str]:
         lengths = depth if isinstance(depth, list) else [depth.low, depth.high] if isinstance(depth, Range) else [depth]
         if any(type(length) is not int or length < 1 for length in lengths):
             yield f"{where}.{DEPTH}: a whole number from 1 on is a depth, not {_shown(depth)}"
-    base = _flat(settings.training)
+    base = with_dots(settings.training.model_dump())
     for key, dimension in settings.space.training.items():
         if key not in base:
             yield f"training.{key}: unknown key: {choices(base)}"
@@ -183,14 +184,6 @@ def _shown(dimension: Dimension) -> str:
         step = f" in steps of {dimension.step}" if dimension.step != 1 else ""
         return f"{dimension.low} to {dimension.high}{step}"
     return " or ".join(str(choice) for choice in dimension) if isinstance(dimension, list) else str(dimension)
-
-
-def _flat(training: Training) -> dict[str, Any]:
-    """Settings by their keys with dots."""
-    flat: dict[str, Any] = {}
-    for key, value in training.model_dump().items():
-        flat |= {f"{key}.{inner}": number for inner, number in value.items()} if isinstance(value, dict) else {key: value}
-    return flat
 
 
 def _with(training: Training, chosen: dict[str, Any]) -> Training:

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 import optuna
@@ -18,8 +17,8 @@ from latentlab.study import without_warnings
 SCHEMES = (
     "sqlite:///FILE, postgresql://USER:PASSWORD@HOST/DATABASE, mysql+pymysql://..., journal:///FILE or grpc://HOST:PORT"
 )
-# how long a writer waits for another; SQLite lets one write at a time
-_SQLITE_TIMEOUT_SECONDS = 120
+# of drivers, in seconds: SQLite lets one write at a time, and this is how long another one waits
+_PATIENCE = {"sqlite": {"timeout": 120}, "postgresql": {"connect_timeout": 10}}
 
 
 class StorageError(UserError):
@@ -38,7 +37,8 @@ def open_storage(url: str) -> BaseStorage:
     """
     shown = without_passwords(url, url)
     try:
-        return _opened(url)
+        with without_warnings():
+            return {"journal": _journal, "grpc": _proxy}.get(urlsplit(url).scheme, _database)(url)
     except ArgumentError:
         raise StorageError(f"study.storage: {shown!r} is no URL of a storage: it is one of {SCHEMES}") from None
     except ImportError as error:  # its driver, an extra of Optuna's or SQLAlchemy's
@@ -84,26 +84,18 @@ def _reason(error: Exception, url: str) -> str:
     return without_passwords(str(getattr(cause, "orig", None) or cause).split("\n")[0], url)
 
 
-def _opened(url: str) -> BaseStorage:
-    scheme = urlsplit(url).scheme
-    if scheme == "journal":
-        path = Path(url.removeprefix("journal://").removeprefix("/"))
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with without_warnings():
-            return JournalStorage(JournalFileBackend(str(path)))
-    return _proxy(url) if scheme == "grpc" else _database(url)
+def _journal(url: str) -> BaseStorage:
+    path = Path(url.removeprefix("journal://").removeprefix("/"))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return JournalStorage(JournalFileBackend(str(path)))
 
 
 def _database(url: str) -> BaseStorage:
     parsed = make_url(url)
-    arguments: dict[str, Any] = {"pool_pre_ping": True}
-    if parsed.get_backend_name() == "sqlite":
-        if parsed.database:
-            Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
-        arguments["connect_args"] = {"timeout": _SQLITE_TIMEOUT_SECONDS}
-    elif parsed.get_backend_name() == "postgresql":
-        arguments["connect_args"] = {"connect_timeout": 10}
-    return RDBStorage(url, engine_kwargs=arguments)
+    if parsed.get_backend_name() == "sqlite" and parsed.database:
+        Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+    arguments = _PATIENCE.get(parsed.get_backend_name(), {})
+    return RDBStorage(url, engine_kwargs={"pool_pre_ping": True, "connect_args": arguments})
 
 
 def _proxy(url: str) -> BaseStorage:
@@ -113,7 +105,6 @@ def _proxy(url: str) -> BaseStorage:
         host, port = None, None
     if not host or not port:
         raise StorageError(f"study.storage: {without_passwords(url, url)!r} names no host and port: grpc://HOST:PORT")
-    with without_warnings():
-        storage = optuna.storages.GrpcStorageProxy(host=host, port=port)
-        storage.wait_server_ready(timeout=10)
+    storage = optuna.storages.GrpcStorageProxy(host=host, port=port)
+    storage.wait_server_ready(timeout=10)
     return storage

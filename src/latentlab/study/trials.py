@@ -78,42 +78,26 @@ def counts(trials: Iterable[FrozenTrial]) -> Counts:
     """Counts of a study's trials."""
     found = dict.fromkeys(Counts.__dataclass_fields__, 0)
     for trial in trials:
-        found[_kind(trial)] += 1
+        found[kind(trial)] += 1
     return Counts(**found)
 
 
-def failed_for_good(trial: FrozenTrial) -> bool:
-    """Whether a trial failed by itself; one whose worker was stopped or is gone is tried again."""
-    return trial.state == TrialState.FAIL and trial.user_attrs.get("reason") == Reason.LOSS
-
-
-def _kind(trial: FrozenTrial) -> str:
+def kind(trial: FrozenTrial) -> str:
+    """As what a trial is counted: a name of `Counts`."""
     reason = trial.user_attrs.get("reason")
     if trial.state in (TrialState.RUNNING, TrialState.WAITING):
         return trial.state.name.lower()
+    if trial.state == TrialState.FAIL:  # by itself, or because its worker was stopped or is gone
+        return "failed" if reason == Reason.LOSS else "retried"
     if reason in UNTRAINED:
         return "untrained"
-    if trial.state == TrialState.FAIL:
-        return "failed" if failed_for_good(trial) else "retried"
     return "finished" if trial.state == TrialState.COMPLETE else "stopped"
-
-
-def values_at(trial: FrozenTrial, epoch: int, settings: StudySettings) -> tuple[float, float, float]:
-    """Validation error after that epoch, latent_dim and compute of a trial that has come so far."""
-    compute = trial.user_attrs[f"num_{settings.compute}"]
-    return trial.user_attrs["errors"][epoch - 1], float(trial.user_attrs["latent_dim"]), float(compute)
 
 
 def contenders(trials: Iterable[FrozenTrial], settings: StudySettings) -> list[FrozenTrial]:
     """Trials that have finished within the bounds, each configuration once, by number."""
     bound = settings.bounds.validation_mse
-    return [
-        trial
-        for trial in trials
-        if trial.state == TrialState.COMPLETE
-        and trial.user_attrs.get("reason") != Reason.REPEATED
-        and (bound is None or trial.values[0] <= bound)
-    ]
+    return [trial for trial in trials if kind(trial) == "finished" and (bound is None or trial.values[0] <= bound)]
 
 
 def front(trials: Iterable[FrozenTrial], settings: StudySettings) -> list[FrozenTrial]:
@@ -136,12 +120,8 @@ def dominated_volume(trials: Iterable[FrozenTrial], settings: StudySettings) -> 
 def twin(trials: Iterable[FrozenTrial], number: int, configuration: str) -> FrozenTrial | None:
     """The first trial of the same configuration that has ended or is under way before that number, if there is one."""
     for trial in trials:
-        if (
-            trial.number < number
-            and trial.user_attrs.get("configuration") == configuration
-            and trial.state in (TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING)
-            and trial.user_attrs.get("reason") != Reason.REPEATED
-        ):
+        is_equal = trial.number < number and trial.user_attrs.get("configuration") == configuration
+        if is_equal and kind(trial) in ("finished", "stopped", "running"):
             return trial
     return None
 

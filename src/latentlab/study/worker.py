@@ -13,7 +13,6 @@ from pathlib import Path
 import optuna
 from filelock import FileLock
 from optuna.samplers import BaseSampler, NSGAIISampler, RandomSampler, TPESampler
-from optuna.trial import FrozenTrial, TrialState
 
 from latentlab import paths, stages
 from latentlab.data import images
@@ -67,7 +66,6 @@ def started(num_workers: int, url: str, num_trials: int, parent_run: str) -> Ite
 def _run(url: str, num_trials: int, parent_run: str) -> None:
     project = load()
     settings = study_params.load(Path(), project)
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.load_study(study_name=settings.name, storage=open_storage(url))
     dataset, device = project.run.datasets[0], devices.resolve(project.device)
     split = project.datasets[dataset].split
@@ -116,7 +114,8 @@ def work(study: optuna.Study, task: objective.Task, num_trials: int, lock: Path)
                     f"before, {counts.trained} were trained: widen study.space or study.bounds in {paths.STUDY_PARAMS}"
                 )
             if not enough:
-                study.sampler = sampler(settings, num_before(asked))
+                # each once, however often it was tried: so an interruption does not change what the next one draws
+                study.sampler = sampler(settings, counts.trained + counts.untrained)
                 trial = study.ask()
         if enough:  # a worker of another machine may still be lost, and then its trial is one for this one
             time.sleep(SECONDS_BETWEEN_LOOKS)
@@ -133,9 +132,3 @@ def sampler(settings: StudySettings, number: int) -> BaseSampler:
         if settings.sampler == "nsga2":
             return NSGAIISampler(seed=seed)
         return RandomSampler(seed=seed)
-
-
-def num_before(asked: list[FrozenTrial]) -> int:
-    """Number of trials so far, each once however often it was tried: so an interruption does not change the next one."""
-    tried = [trial for trial in asked if trial.state not in (TrialState.WAITING, TrialState.FAIL)]
-    return len(tried) + sum(map(trials.failed_for_good, asked))
