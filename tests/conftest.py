@@ -64,13 +64,6 @@ def real_wheel(scratch: Path) -> dict[str, bytes]:
 
 
 @pytest.fixture(scope="session")
-def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder that all processes of this call have in common."""
-    base = tmp_path_factory.getbasetemp()
-    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
-
-
-@pytest.fixture(scope="session")
 def mnist_gz_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The four official files with `.gz`: of the folder LATENTLAB_TEST_MNIST if set, else of the index."""
     folder = tmp_path_factory.mktemp("mnist_gz")
@@ -85,15 +78,16 @@ def mnist_gz_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def small_project(tmp_path_factory: pytest.TempPathFactory, mnist_gz_folder: Path, shared_folder: Path) -> "small.Project":
+def small_project(tmp_path_factory: pytest.TempPathFactory, mnist_gz_folder: Path) -> "small.Project":
     """A small copy of the project with everything run and committed, of which a test file is the only user.
 
     Its path has spaces, and letters that are not ASCII.
     """
     import small  # takes ROOT from here
 
-    folder = tmp_path_factory.mktemp("eine Übung 試し") / "project"
-    return small.make_whole(folder, mnist_gz_folder, shared_folder)
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    return small.make_whole(tmp_path_factory.mktemp("eine Übung 試し") / "project", mnist_gz_folder, shared)
 
 
 def cli_output(*arguments: object) -> tuple[str, str]:

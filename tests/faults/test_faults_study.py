@@ -10,7 +10,6 @@ import os
 import platform
 import random
 import re
-import shutil
 import signal
 import socket
 import subprocess
@@ -89,9 +88,7 @@ def database(project: Project) -> str:
 
 def found_by(project: Project) -> dict[str, bytes]:
     """The bytes of all that is kept of the winners."""
-    files = [path for name in ("models", "results") for path in (project.folder / "study" / name).rglob("*")]
-    files = [project.folder / "study/found.yaml", *files]
-    return {str(path.relative_to(project.folder)): path.read_bytes() for path in files if path.is_file()}
+    return project.files("study/models", "study/results", "study/found.yaml")
 
 
 def lines(project: Project) -> list[dict[str, str]]:
@@ -122,11 +119,11 @@ def registered(project: Project) -> dict[str, str]:
 
 
 def test_a_loss_that_explodes_fails_its_run_only(small_project):
-    before, content, wrong = small_project.tracked(), small_project.params(), small_project.params()
+    before, content, wrong = small_project.made(), small_project.params(), small_project.params()
     wrong["recipes"]["fast"]["mlp_8"]["optimizer"]["lr"] = 1e30
+    wrong["recipes"]["fast"]["vae"]["epochs"] = 2  # another run that is to be trained
     small_project.write_params(wrong)
-    shutil.rmtree(small_project.folder / "models/mnist/fast/cae_tradeoff")  # another run that is to be trained
-    broken, other = "train@mlp_8-mnist-fast-0", "train@cae_tradeoff-mnist-fast-0"
+    broken, other = "train@mlp_8-mnist-fast-0", "train@vae_2-mnist-fast-0"
     try:
         code, output = small_project.attempt("latentlab", "repro", broken, other)
         assert code == 2, output
@@ -176,7 +173,7 @@ def test_a_clock_that_is_set_again_and_again_while_all_is_made(small_project, tm
     setting = threading.Thread(target=keep_setting)
     setting.start()
     try:
-        victim.repro("evaluate", "probe")
+        victim.repro("evaluate", "probe", jobs=2)
         made = victim.made()
         assert "Data and pipelines are up to date." in victim.run("latentlab", "repro", "evaluate", "probe")
         victim.run("latentlab", "sync")

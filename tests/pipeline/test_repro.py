@@ -18,6 +18,7 @@ from dvc.repo import Repo
 from conftest import ROOT
 from latentlab.errors import UserError
 from latentlab.pipeline.runner import reproduce
+from small import stages_that_ran as ran
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -115,10 +116,6 @@ def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
     return Tiny(tmp_path, capsys)
 
 
-def ran(output: str) -> list[str]:
-    return re.findall(r"^\[\d+/\d+\] (\S+)  [0-9.]+ s$", output, re.MULTILINE)
-
-
 def ended(process: psutil.Process) -> bool:
     return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE  # where nobody adopts orphans
 
@@ -191,8 +188,7 @@ def test_a_signal_stops_the_stages_keeps_what_has_finished_and_says_what_is_left
 def test_ctrl_c_at_a_terminal_is_the_schedulers_alone(tiny):
     """It goes to all processes of the group, also to workers that are just starting."""
     tiny.write("params.yaml", "seconds: 61\n")
-    command = ["latentlab", "repro", "--jobs", "2", "row@a"]
-    process = subprocess.Popen(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
+    process = tiny.start("latentlab", "repro", "--jobs", "2", "row@a")
     while not any("loky" in " ".join(each.cmdline()) for each in psutil.Process(process.pid).children()):
         time.sleep(0.01)
     os.killpg(process.pid, signal.SIGINT)

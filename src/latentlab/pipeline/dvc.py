@@ -164,7 +164,7 @@ class Locks:
     def __init__(self, planned: Sequence[Stage], scratch: Path) -> None:
         self._place = {stage: place for place, stage in enumerate(planned)}
         self._scratch = scratch
-        self._names: dict[Path, list[tuple[int, str]]] = {}
+        self._places: dict[Path, dict[str, int]] = {}  # of the stages of each file, by their names
 
     def write(self, stages: Sequence[Stage]) -> None:
         """Writes stages that are done; new ones come where `dvc repro` would have put them."""
@@ -185,11 +185,9 @@ class Locks:
             lock.setdefault("schema", "2.0")
             entries = lock.setdefault("stages", {})
             # those that were there before stay where they are
-            names = self._names.setdefault(path, [(-1, name) for name in entries])
+            places = self._places.setdefault(path, dict.fromkeys(entries, -1))
             for stage in stages:
                 entries.update(to_lockfile(stage))
-                if stage.name not in [name for _, name in names]:
-                    names.append((self._place[stage], stage.name))
-            names.sort(key=lambda entry: entry[0])
-            ordered = {name: entries.pop(name) for _, name in names}
+                places.setdefault(stage.name, self._place[stage])
+            ordered = {name: entries.pop(name) for name in sorted(places, key=places.__getitem__)}
             entries.update(ordered)

@@ -10,13 +10,13 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
 from contextlib import contextmanager, suppress
 from graphlib import TopologicalSorter
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 import joblib
 from dvc.dvcfile import PROJECT_FILE
@@ -37,8 +37,6 @@ SECONDS = "latentlab-seconds.json"
 # DVC reads and writes the whole dvc.lock, seconds for a hundred stages: so not after each of them
 RECORD_EVERY_SECONDS = 20.0
 USER, CRASH, INTERRUPTED = 2, 1, 128
-
-Node = TypeVar("Node", bound=Hashable)
 
 
 def reproduce(targets: Sequence[str], num_jobs: int | None, backend: str) -> int:
@@ -87,7 +85,7 @@ def reproduce(targets: Sequence[str], num_jobs: int | None, backend: str) -> int
         raise
 
 
-class Order(Generic[Node]):
+class Order:
     """The order of stages: one is ready once all that it needs are done, and the longest way to the end goes first.
 
     Args:
@@ -95,18 +93,18 @@ class Order(Generic[Node]):
         seconds: How long each stage takes.
     """
 
-    def __init__(self, needs: Mapping[Node, Collection[Node]], seconds: Mapping[Node, float]) -> None:
+    def __init__(self, needs: Mapping[Stage, Collection[Stage]], seconds: Mapping[Stage, float]) -> None:
         self._sorter = TopologicalSorter(needs)
         self._sorter.prepare()
-        self._ready: list[Node] = []
+        self._ready: list[Stage] = []
         # seconds from the start of a stage until nothing more depends on it
         self._remaining = dict.fromkeys(needs, 0.0)
-        for node in reversed(list(needs)):
-            self._remaining[node] += seconds[node]
-            for before in needs[node]:
-                self._remaining[before] = max(self._remaining[before], self._remaining[node])
+        for stage in reversed(list(needs)):
+            self._remaining[stage] += seconds[stage]
+            for before in needs[stage]:
+                self._remaining[before] = max(self._remaining[before], self._remaining[stage])
 
-    def take(self) -> Node | None:
+    def take(self) -> Stage | None:
         """The ready stage that is the most urgent; None if none is ready."""
         self._ready += self._sorter.get_ready()
         if not self._ready:
@@ -115,9 +113,9 @@ class Order(Generic[Node]):
         self._ready.remove(chosen)
         return chosen
 
-    def finish(self, node: Node) -> None:
+    def finish(self, stage: Stage) -> None:
         """A stage is done. What needs one that is never finished never gets ready."""
-        self._sorter.done(node)
+        self._sorter.done(stage)
 
 
 class Reproduction:

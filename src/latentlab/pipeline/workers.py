@@ -23,7 +23,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import NoReturn
 
 from joblib.externals.loky import process_executor, reusable_executor
 
@@ -179,15 +178,12 @@ def _load(module: str) -> None:
 
 
 def _fork(job: Job, arguments: list[str]) -> int:
+    """The number of a copy of this process in which the module is run as `python -m` runs it."""
     sys.stdout.flush()
     sys.stderr.flush()
     parent = os.getpid()
-    child = os.fork()
-    return child or _be_stage(job, arguments, parent)
-
-
-def _be_stage(job: Job, arguments: list[str], parent: int) -> NoReturn:
-    """The life of the forked process: the module is run as `python -m` runs it."""
+    if child := os.fork():
+        return child
     code = 1
     try:
         os.setsid()  # Ctrl-C reaches the scheduler alone, which then stops each stage once
