@@ -120,11 +120,12 @@ class Project:
         cut = []
         for path in sorted(self.folder.rglob("*")):
             about = path.lstat()
-            if f"{about.st_ino} {about.st_mtime_ns}" in synced or not path.is_file() or path.is_symlink():
-                continue
-            written = about.st_mtime_ns > self.written_since and about.st_size
             if (
-                written
+                path.is_file()
+                and not path.is_symlink()
+                and about.st_mtime_ns > self.written_since
+                and about.st_size
+                and f"{about.st_ino} {about.st_mtime_ns}" not in synced
                 and path.parent.name != "__pycache__"
                 and not path.read_bytes().startswith(b"SQLite format 3")
                 and not path.name.endswith("-journal")
@@ -217,12 +218,9 @@ def make(folder: Path, mnist: Path) -> Project:
         check=True,
     )
     for name in files.stdout.splitlines():
-        if (ROOT / name).is_symlink():
-            (folder / name).symlink_to((ROOT / name).readlink())
-        elif (ROOT / name).is_file() and is_source(name):
+        if (ROOT / name).is_symlink() or ((ROOT / name).is_file() and is_source(name)):
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            (folder / name).write_bytes((ROOT / name).read_bytes())
-            (folder / name).chmod((ROOT / name).stat().st_mode)
+            shutil.copy(ROOT / name, folder / name, follow_symlinks=False)
     project = Project(folder, mnist)
     content = project.params()
     content["run"]["variants"] = [*VARIANTS]
