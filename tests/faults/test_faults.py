@@ -53,10 +53,11 @@ def mounted(project: Project, mount: str, *command: str) -> tuple[int, str]:
 
 
 @contextmanager
-def nothing_cached(project: Project, part: str = "runs") -> Iterator[None]:
-    """DVC does not know what a stage made before (without its "runs"), or does not have it ("files"): it has to run."""
-    cached, kept = project.folder / ".dvc/cache" / part, project.folder / ".dvc/cache" / f"{part}.kept"
+def nothing_cached(project: Project) -> Iterator[None]:
+    """DVC has nothing of what the stages made before: one whose outputs are gone has to run."""
+    cached, kept = project.folder / ".dvc/cache", project.folder / ".dvc/cache.kept"
     cached.rename(kept)
+    cached.mkdir()
     try:
         yield
     finally:
@@ -93,11 +94,12 @@ def test_a_folder_that_is_read_only(project):
     before = project.made()
     shutil.rmtree(project.folder / "models/mnist/fast/mlp_8")
     read_only = "mount --bind {0} {0} && mount -o remount,bind,ro {0}"
-    for folder in ("models", "mlruns", "."):
-        code, output = mounted(project, read_only.format(folder) + " && cd .", "latentlab", "repro", f"train@{RUN}")
-        assert code == 2, output
-        assert "ead-only" in output, output
-        assert "Traceback" not in output
+    with nothing_cached(project):
+        for folder in ("models", "mlruns", "."):
+            code, output = mounted(project, read_only.format(folder) + " && cd .", "latentlab", "repro", f"train@{RUN}")
+            assert code == 2, output
+            assert "ead-only" in output, output
+            assert "Traceback" not in output
     whole(project, before)
 
 
@@ -145,16 +147,17 @@ def test_a_long_training_that_is_killed_is_called_so_goes_on_and_ends_with_the_s
     running = "attributes.status = 'RUNNING' AND tags.variant = 'vae_2'"
     state = project.folder / ".dvc/tmp/epochs/vae_2-mnist-fast-0.pt"
     shutil.rmtree(project.folder / "models/mnist/fast/vae_2")
-    process = project.start("latentlab", "repro", "train@vae_2-mnist-fast-0", said=tmp_path / "said")
-    over = time.monotonic() + 120
-    while not any("speed/epoch_seconds" in run.data.metrics for run in project.search(running)):
-        assert time.monotonic() < over, (tmp_path / "said").read_text(encoding="utf-8")
-        time.sleep(0.1)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    assert state.exists()
-    time.sleep(2)  # the stage hears of it from the system
-    whole(project, before)
+    with nothing_cached(project):
+        process = project.start("latentlab", "repro", "train@vae_2-mnist-fast-0", said=tmp_path / "said")
+        over = time.monotonic() + 120
+        while not any("speed/epoch_seconds" in run.data.metrics for run in project.search(running)):
+            assert time.monotonic() < over, (tmp_path / "said").read_text(encoding="utf-8")
+            time.sleep(0.1)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        assert state.exists()
+        time.sleep(2)  # the stage hears of it from the system
+        whole(project, before)
     assert not state.exists()
     newest, killed = project.search("tags.variant = 'vae_2'")[:2]
     assert (newest.info.status, killed.info.status) == ("FINISHED", "KILLED")
@@ -190,7 +193,7 @@ def test_a_download_that_is_killed(project, tmp_path, mnist_gz_folder):
     threading.Thread(target=server.serve_forever, daemon=True).start()
     address = {"LATENTLAB_MNIST": f"http://127.0.0.1:{server.server_port}/", "no_proxy": "*"}
     try:
-        with nothing_cached(project, "files"):
+        with nothing_cached(project):
             process = project.start("latentlab", "repro", "download@mnist", said=tmp_path / "said", **address)
             assert Slow.begun.wait(60), (tmp_path / "said").read_text(encoding="utf-8")
             os.killpg(process.pid, signal.SIGKILL)
