@@ -16,6 +16,7 @@ from benchmarks.processes import ask
 from benchmarks.task import Record, Task, ratios, spread, whole_batches
 from benchmarks.training import NUM_VALIDATION, Job, ours
 from latentlab import models
+from latentlab.data.images import degrade
 from latentlab.evaluation.complexity import flop_counter
 from latentlab.params.variants import Variant
 from latentlab.training import devices
@@ -29,7 +30,7 @@ def measure(task: Task) -> Iterator[Record]:
     if task.device == "cpu":
         crew |= {1: task.processes.singles[0]}
     for name in task.variants:
-        flop = flop_per_image(task.project.variant(name))
+        flop = flop_per_image(task.project.variant(name), task.project.datasets[task.dataset].shape)
         for recipe in ("published", "fast"):
             training = task.project.training_of(name, recipe)
             num_images = whole_batches(task.num_images // 2, training.batch_size)
@@ -52,10 +53,10 @@ def measure(task: Task) -> Iterator[Record]:
                 }
 
 
-def flop_per_image(variant: Variant) -> int:
+def flop_per_image(variant: Variant, shape: models.Shape) -> int:
     """Floating-point operations of a training step, by image."""
-    model = models.build(variant, 0).eval()  # one image has no variance
-    x, target = torch.zeros(1, 1, variant.input_size, variant.input_size), torch.zeros(1, 1, 28, 28)
+    model, target = models.build(variant, shape, 0).eval(), torch.zeros(1, *shape)  # one image has no variance
+    x = degrade(target, variant.downsampling)
     with flop_counter() as counter:
         model.loss(x, target, torch.Generator())["loss"].backward()
     return int(counter.get_total_flops())

@@ -32,11 +32,11 @@ def theirs(job: Job) -> Records:
         UserError: The variant takes other inputs than the images as they are.
     """
     variant, training, device = job.variant, job.training, devices.resolve(job.device)
-    if variant.input_noise or variant.input_size != 28:
+    if variant.input_noise or variant.downsampling > 1:
         raise UserError(f"variant {job.name}: the reference loop knows neither noise nor small images")
     torch.manual_seed(job.seed)
     assert isinstance(training.optimizer, Adam)
-    model = models.family(variant.family)(**variant.architecture).to(device)
+    model = models.family(variant.family)(job.data.shape, **variant.architecture).to(device)
     optimizer = torch.optim.Adam(model.parameters(), training.optimizer.lr, weight_decay=training.optimizer.weight_decay)
     schedule, scheduler = training.schedule, None
     if isinstance(schedule, Plateau):
@@ -68,7 +68,7 @@ def training_set(dataset: str) -> Subset[Any]:
         for file in paths.data(dataset).resolve().iterdir():
             (raw / file.name).symlink_to(file)
         whole = torchvision.datasets.MNIST(root, train=True, transform=torchvision.transforms.ToTensor())
-    chosen, _ = stratified_split(whole.targets.numpy(), [split.train, split.validation], split.seed)
+    chosen, _ = stratified_split(whole.targets.numpy(), len(whole.targets), [split.train, split.validation], split.seed)
     return Subset(whole, chosen.tolist())
 
 

@@ -35,7 +35,10 @@ def measure(task: Task) -> Iterator[Record]:
 
 def speeds(variant: Variant, dataset: str, num_rounds: int) -> dict[str, Record]:
     """By runtime, "latency_ms" with one image, and "images_per_second" with a batch."""
-    model = TrainedModel("", variant, {}, code_shape(variant), models.build(variant, 0).eval(), CPU)
+    images = data_of(dataset).train.images
+    channels, height, width = images.shape[1:]
+    shape = channels, height, width
+    model = TrainedModel("", variant, shape, {}, code_shape(variant, shape), models.build(variant, shape, 0).eval(), CPU)
     exported = onnxmodels.to_onnx(model, AUTOENCODER)
     inputs = onnxmodels.calibration_images(data_of(dataset).train.images, variant).numpy()
     runtimes: dict[str, Runtime] = {

@@ -54,7 +54,9 @@ class Job:
     def data(self) -> Splits:
         """On what."""
         whole = data_of(self.dataset)
-        return Splits(first(whole.train, self.num_images), first(whole.validation, self.num_validation), whole.test)
+        return Splits(
+            first(whole.train, self.num_images), first(whole.validation, self.num_validation), whole.test, whole.classes
+        )
 
 
 class Silent:
@@ -66,7 +68,7 @@ class Silent:
 
 def first(part: Images, number: int | None) -> Images:
     """The first images of a part; all if there are fewer, or for None."""
-    return Images(part.images[:number], part.digits[:number])
+    return part.chosen(slice(number))
 
 
 def records_of(job: Job) -> Iterator[dict[str, float]]:

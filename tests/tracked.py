@@ -13,7 +13,7 @@ from latentlab.params.variants import Variant
 from latentlab.tracking import describe, runs
 
 VARIANT = Variant.model_validate(
-    {"source": "B", "training": "mlp", "family": "mlp", "input_size": 28, "input_noise": None, "widths": [16]}
+    {"source": "B", "training": "mlp", "family": "mlp", "downsampling": 1, "input_noise": None, "widths": [16]}
     | {"latent_dim": 2, "code_activation": "relu", "weight_init": "xavier_uniform", "bias_init": 0.01, "loss": "mse"}
 )
 TRAINING = {
@@ -34,7 +34,7 @@ CURVE = [(1, 0.3), (2, 0.2)]
 
 def outputs(folder: Path, test_mse: float | None, seed: int = 0, **measured: float) -> describe.RunOutputs:
     """What the stages have left in a folder; the evaluation is missing if its error is None."""
-    model = models.build(VARIANT, seed)
+    model = models.build(VARIANT, (1, 28, 28), seed)
     description = {
         "name": "mlp_2",
         "dataset": "mnist",
@@ -42,6 +42,7 @@ def outputs(folder: Path, test_mse: float | None, seed: int = 0, **measured: flo
         "seed": seed,
         "variant": VARIANT.model_dump(),
         "training": TRAINING,
+        "images": {"kind": "mnist", "shape": [1, 28, 28]},
         "split": {"seed": 0, "train": 55000, "validation": 5000, "test": 10000},
         "data_digest": "d" * 32,
         "code": "c" * 16,

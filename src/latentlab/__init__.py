@@ -43,8 +43,9 @@ def load(model: str | Path) -> "Model":
 class Model:
     """A trained model for NumPy arrays; what it gives is float32. Made by `load`.
 
-    Images are (28, 28), (N, 28, 28) or (N, 1, 28, 28), numbers in [0, 1] or uint8, bright on dark as in MNIST. The methods
-    raise a UserError for anything else.
+    Grey images are (H, W), (N, H, W) or (N, 1, H, W), coloured ones (H, W, 3) or (N, H, W, 3), of the size that the model
+    was trained on; numbers in [0, 1] or uint8, bright on dark for a model of MNIST. The methods raise a UserError for
+    anything else.
     """
 
     _model: "TrainedModel"
@@ -56,8 +57,14 @@ class Model:
 
     @property
     def code_shape(self) -> tuple[int, ...]:
-        """Of the code of one image, (D,) or (C, h, w)."""
+        """Of the code of one image, (D,) or (c, h, w)."""
         return tuple(self._model.code_shape)
+
+    @property
+    def image_shape(self) -> tuple[int, ...]:
+        """Of one image, (H, W) or (H, W, 3)."""
+        channels, height, width = self._model.shape
+        return (height, width) if channels == 1 else (height, width, channels)
 
     def encode(self, images: "ndarray") -> "ndarray":
         """Codes of images, (N, *code_shape), or of one image, code_shape; a VAE gives the posterior means."""
@@ -65,21 +72,26 @@ class Model:
 
         given = _floats(images, "images")
         given = given / given.dtype.type(255) if images.dtype.kind == "u" else given
-        if given.shape != (28, 28) and given.shape[1:] not in ((28, 28), (1, 28, 28)):
-            raise UserError(f"images: the shape is {given.shape}, not (28, 28), (N, 28, 28) or (N, 1, 28, 28)")
+        shape = self.image_shape
+        if len(shape) == 2 and given.ndim == 4 and given.shape[1] == 1:
+            given = given[:, 0]
+        if given.shape != shape and given.shape[1:] != shape:
+            raise UserError(f"images: the shape is {images.shape}, not {shape}, with N before it for several")
         if given.min() < 0 or given.max() > 1:
             raise UserError(f"images: numbers from {given.min():g} to {given.max():g}, not in [0, 1]; or give uint8")
-        codes: ndarray = self._model.encode(torch.from_numpy(given.reshape(-1, 1, 28, 28))).numpy()
-        return codes[0] if given.ndim == 2 else codes
+        channels_last = given.reshape(-1, *self._model.shape[1:], self._model.shape[0])
+        codes: ndarray = self._model.encode(torch.from_numpy(channels_last).permute(0, 3, 1, 2)).numpy()
+        return codes[0] if given.shape == shape else codes
 
     def decode(self, codes: "ndarray") -> "ndarray":
-        """Images of codes, (N, 28, 28) in [0, 1], or of one code, (28, 28)."""
+        """Images of codes, (N, *image_shape) in [0, 1], or of one code, image_shape."""
         import torch
 
         given, shape = _floats(codes, "codes"), self.code_shape
         if given.shape != shape and given.shape[1:] != shape:
             raise UserError(f"codes: the shape is {given.shape}, not {shape}, with N before it for several")
-        images: ndarray = self._model.decode(torch.from_numpy(given.reshape(-1, *shape))).squeeze(1).numpy()
+        decoded = self._model.decode(torch.from_numpy(given.reshape(-1, *shape))).permute(0, 2, 3, 1)
+        images: ndarray = decoded.reshape(-1, *self.image_shape).numpy()
         return images[0] if given.shape == shape else images
 
     def reconstruct(self, images: "ndarray") -> "ndarray":

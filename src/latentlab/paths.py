@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 PARAMS = Path("params.yaml")
 ANALYSES_PARAMS = Path("analyses/params.yaml")
@@ -21,23 +22,9 @@ STUDY_PLAN = Path("study/plan.json")
 STUDY_LOCK = Path("study/.lock")
 STUDY_REGISTERED = Path("study/registered.json")
 REPORTS = Path("reports")
-LEADERBOARD = REPORTS / "leaderboard.csv"
-LEADERBOARD_PAGE = REPORTS / "leaderboard.md"
-COMPARISONS = REPORTS / "comparisons"
-CURVES = REPORTS / "curves.csv"
-CONFUSION = REPORTS / "confusion.csv"
-SUMMARY = REPORTS / "summary.json"
-FIGURES = REPORTS / "figures"
-REPORT = REPORTS / "report.md"
-REPORT_PAGE = REPORTS / "report.html"
-ANALYSES_REPORTS = Path("analyses/reports")
-ANALYSES_LEADERBOARD = ANALYSES_REPORTS / "leaderboard.csv"
-ANALYSES_TABLES = ANALYSES_REPORTS / "tables"
-ANALYSES_FIGURES = ANALYSES_REPORTS / "figures"
-ANALYSES_REPORT = ANALYSES_REPORTS / "report.md"
-ANALYSES_REPORT_PAGE = ANALYSES_REPORTS / "report.html"
-CLAIMS = ANALYSES_REPORTS / "claims.json"
-CLAIMS_PAGE = ANALYSES_REPORTS / "claims.md"
+SIDE_BY_SIDE = REPORTS / "datasets.csv"
+SIDE_BY_SIDE_PAGE = REPORTS / "datasets.md"
+CLAIMS_SIDE_BY_SIDE = Path("analyses/reports/claims.md")
 
 # Whose runs they are: those of params.yaml's selection, those that only the analyses need, those that the study has found.
 # Each has a home of its own, since DVC lets no two stages write one file, and makes a stage that reads a folder depend on
@@ -49,6 +36,38 @@ HOMES = {MAIN: "", MORE: "analyses/dvc.yaml:", FOUND_RUNS: "study/dvc.yaml:"}
 def data(dataset: str) -> Path:
     """The folder of a data set's files."""
     return DATA / dataset
+
+
+def source(dataset: str) -> Path:
+    """The folder of the user's own images of a data set."""
+    return DATA / "sources" / dataset
+
+
+@dataclass(frozen=True)
+class Reports:
+    """Tables, figures and pages about a data set; `tables` and `claims` are of the analyses, `report_page` is in no git."""
+
+    leaderboard: Path
+    leaderboard_page: Path
+    comparisons: Path
+    curves: Path
+    confusion: Path
+    summary: Path
+    tables: Path
+    claims: Path
+    claims_page: Path
+    figures: Path
+    report: Path
+    report_page: Path
+
+
+def reports(dataset: str, home: Literal[".", "analyses"] = ".") -> Reports:
+    """Where those of the main pipeline lie, or those of the analyses."""
+    names = (
+        "leaderboard.csv", "leaderboard.md", "comparisons", "curves.csv", "confusion.csv", "summary.json",
+        "tables", "claims.json", "claims.md", "figures", "report.md", "report.html",
+    )  # fmt: skip
+    return Reports(*(Path(home) / REPORTS / dataset / name for name in names))
 
 
 @dataclass(frozen=True, order=True)
@@ -183,11 +202,6 @@ class Baseline:
     def analysis(self, name: str) -> Path:
         """The numbers of an analysis."""
         return ANALYSES_RESULTS / self.dataset / "baselines" / self.name / f"{name}.json"
-
-
-def codecs(dataset: str) -> Path:
-    """Bytes and quality of image formats on the test images."""
-    return ANALYSES_RESULTS / dataset / "baselines" / "codecs.csv"
 
 
 def runs_with(file: str, dataset: str, home: str = MAIN) -> Iterator[Run]:

@@ -67,22 +67,28 @@ def test_time_to_quality():
     assert quality.figures(PROJECT, "cae_baseline") == {"validation_mse": 0.003483, "validation_loss": 0.07083}
 
 
+SHAPE = (1, 28, 28)
+
+
 @pytest.mark.parametrize("name", task.VARIANTS)
 def test_flop_are_three_times_those_forward_but_for_the_first_layer(name):
     variant = PROJECT.variant(name)
-    model = models.build(variant, 0).eval()
+    model = models.build(variant, SHAPE, 0).eval()
     forward = 2 * num_macs(model, torch.zeros(1, 1, 28, 28))["total"]
     [first, *_] = (each for each in model.encoder.modules() if isinstance(each, nn.Conv2d | nn.Linear))
     num_places = 1 if isinstance(first, nn.Linear) else (28 // first.stride[0]) ** 2
     saved = 2 * num_places * first.weight.numel()  # nobody asks for the gradient of the images
     # num_macs has no head for the log-variance
-    assert flops.flop_per_image(variant) == pytest.approx(3 * forward - saved, rel=1e-4)
+    assert flops.flop_per_image(variant, SHAPE) == pytest.approx(3 * forward - saved, rel=1e-4)
 
 
 @pytest.mark.parametrize("name", [*task.VARIANTS, "cae_batch_norm", "compress_nearest"])
 def test_the_reference_is_our_model_with_the_layers_of_torch(name):
     variant, x = PROJECT.variant(name), torch.rand(3, 1, 28, 28, generator=torch.Generator().manual_seed(0))
-    ours, theirs = models.build(variant, 0).eval(), models.family(variant.family)(**variant.architecture).eval()
+    ours, theirs = (
+        models.build(variant, SHAPE, 0).eval(),
+        models.family(variant.family)(SHAPE, **variant.architecture).eval(),
+    )
     theirs.load_state_dict(ours.state_dict())
     layers = [each for each in theirs.modules() if not list(each.children())]
     assert all(type(each).__module__.startswith("torch.nn.") for each in layers)

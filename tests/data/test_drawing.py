@@ -171,9 +171,9 @@ def test_as_it_is(tmp_path):
     pixels = np.random.default_rng(0).integers(0, 256, (28, 28), dtype=np.uint8)
     Image.fromarray(pixels).save(tmp_path / "x.png")
     grey = drawing.read(tmp_path / "x.png")
-    assert np.array_equal(drawing.resized(grey), pixels / np.float32(255))
+    assert np.array_equal(drawing.resized(grey, 28), pixels / np.float32(255))
     Image.fromarray(pixels.repeat(10, 0).repeat(20, 1)).save(tmp_path / "x.png")
-    assert np.allclose(drawing.resized(drawing.read(tmp_path / "x.png")), pixels / 255, atol=1e-3)
+    assert np.allclose(drawing.resized(drawing.read(tmp_path / "x.png"), 28), pixels / 255, atol=1e-3)
 
 
 def test_a_picture_that_lies_on_its_side_is_turned(tmp_path):
@@ -268,5 +268,5 @@ def test_damage_anywhere_is_an_error_or_a_picture(kind, tmp_path):
         else:
             assert grey.dtype == np.float32
             assert 0 <= grey.min() <= grey.max() <= 1
-            assert 0 <= drawing.resized(grey).min() <= drawing.resized(grey).max() <= 1
+            assert 0 <= drawing.resized(grey, 28).min() <= drawing.resized(grey, 28).max() <= 1
     assert num_errors > 0

@@ -5,26 +5,35 @@ import io
 import numpy as np
 import pytest
 import torch
-import torch.nn.functional as F
 from PIL import Image
+from samples import GREY, smooth
 
 from latentlab.evaluation.codecs import codec_curve, sheet, tiles
 
+COLOUR = (3, 20, 20)
 
-def images(count: int = 30) -> torch.Tensor:
-    small = torch.rand(count, 1, 7, 7, generator=torch.Generator().manual_seed(0))
-    return F.interpolate(small, size=(28, 28), mode="bilinear").mul(255).round().div(255)
+
+def images(shape: tuple[int, int, int], count: int = 30) -> torch.Tensor:
+    return smooth(count, shape).mul(255).round().div(255)
+
+
+@pytest.fixture(scope="module", params=[GREY, COLOUR])
+def shape(request) -> tuple[int, int, int]:
+    return request.param
 
 
 @pytest.fixture(scope="module")
-def curve() -> dict[tuple[str, str, int | None], dict]:
-    return {(line["codec"], line["layout"], line["quality"]): line for line in codec_curve(images(), 12, [5, 50, 95])}
+def curve(shape) -> dict[tuple[str, str, int | None], dict]:
+    return {(line["codec"], line["layout"], line["quality"]): line for line in codec_curve(images(shape), 12, [5, 50, 95])}
 
 
-def test_sheet_and_back():
-    x = images(7)[:, 0].numpy()
-    assert sheet(x).shape == (3 * 28, 3 * 28)
-    assert np.array_equal(tiles(sheet(x), 7), x)
+def test_sheet_and_back(shape):
+    x = images(shape, 7).numpy()
+    picture = sheet(x)
+    assert picture.shape == (3 * shape[1], 3 * shape[2], 3)[: 2 if shape == GREY else 3]
+    back = tiles(picture, x.shape)
+    assert np.array_equal(back[:7], x)
+    assert not back[7:].any()
 
 
 def test_every_format_quality_and_layout_is_there(curve):
@@ -52,10 +61,16 @@ def test_headers_weigh_less_on_a_sheet(curve):
     assert curve[("jpeg", "sheet", 50)]["bytes_per_image"] < 0.5 * curve[("jpeg", "single", 50)]["bytes_per_image"]
 
 
-def test_bytes_are_those_of_the_files(curve):
+def test_bytes_are_those_of_the_files(curve, shape):
     sizes = []
-    for image in images()[:12, 0]:
+    for image in images(shape)[:12]:
         buffer = io.BytesIO()
-        Image.fromarray((image * 255).round().byte().numpy()).save(buffer, format="PNG", optimize=True)
+        pixels = (image * 255).round().byte().permute(1, 2, 0).squeeze(2).numpy()
+        Image.fromarray(pixels).save(buffer, format="PNG", optimize=True)
         sizes.append(len(buffer.getvalue()))
     assert curve[("png", "single", None)]["bytes_per_image"] == pytest.approx(np.mean(sizes))
+
+
+def test_fewer_images_than_are_to_be_stored_alone(shape):
+    few, exact = (list(codec_curve(images(shape, 5), count, [])) for count in (12, 5))
+    assert few == exact

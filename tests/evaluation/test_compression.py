@@ -5,7 +5,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from samples import linear, splits
+from samples import COLOUR, GREY, linear, noise, splits
 
 from latentlab.evaluation.compression import (
     Quantiser,
@@ -94,10 +94,10 @@ def test_tables_are_counted():
     assert quantiser.num_table_bytes == 3 * (4 + 4 + 16 * 2)
 
 
-@pytest.mark.parametrize("shape", [(6,), (2, 3, 1)])
-def test_compression_measures_what_was_stored(shape):
-    generator = torch.Generator().manual_seed(0)
-    targets = torch.rand(40, 1, 28, 28, generator=generator)
+@pytest.mark.parametrize(("shape", "of_images"), [((6,), GREY), ((2, 3, 1), COLOUR)])
+def test_compression_measures_what_was_stored(shape, of_images):
+    generator = torch.Generator().manual_seed(1)
+    targets = noise(40, 0, of_images)
     test_codes = targets[:, 0, 0, :6].reshape(40, *shape)
     train_codes = torch.rand(500, *shape, generator=generator)
 

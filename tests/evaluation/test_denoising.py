@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from samples import digits, linear, splits
+from samples import CLASSES, COLOUR, digits, linear, splits, stripes
+from skimage.restoration import denoise_nl_means
 
 from latentlab.data.images import add_noise
 from latentlab.evaluation.denoising import Settings, analyse, denoised_images, denoising, non_local_means, of_classical
@@ -60,10 +61,19 @@ def test_the_classical_denoiser_denoises():
     assert torch.allclose(non_local_means(STROKES, 1e-6), STROKES, atol=0.02)
 
 
+def test_the_classical_denoiser_denoises_colours():
+    clean = stripes(20, 0, COLOUR, CLASSES).images
+    before = noisy(clean, 0.2)
+    after = non_local_means(before, 0.2)
+    assert reconstruction_errors(after, clean)["psnr"] > reconstruction_errors(before, clean)["psnr"] + 0.5
+    by_hand = denoise_nl_means(before[3].permute(1, 2, 0).numpy(), 5, 5, h=0.1, fast_mode=True, channel_axis=-1)
+    assert np.allclose(after[3].permute(1, 2, 0).numpy(), by_hand.clip(0, 1), atol=1e-5)
+
+
 def test_images():
     shown = denoised_images(lambda noisy, _: noisy / 2, STROKES[:10], SIGMAS, seed=0)
-    assert shown.shape == (3, 2, 10, 28, 28)
-    assert torch.equal(shown[1, 0], noisy(STROKES[:10], 0.3)[:, 0])
+    assert shown.shape == (3, 2, 10, 1, 28, 28)
+    assert torch.equal(shown[1, 0], noisy(STROKES[:10], 0.3))
     assert torch.equal(shown[1, 1], shown[1, 0] / 2)
 
 
@@ -76,6 +86,6 @@ def test_analysis():
         assert made.numbers["0.3"][f"{name}_in"] == reconstruction_errors(before, clean)[name]
         assert made.numbers["0.3"][name] == reconstruction_errors(after, clean)[name]
     shown = made.arrays["denoising"]
-    assert (shown.shape, shown.dtype) == ((3, 2, 10, 28, 28), np.uint8)
-    assert np.array_equal(shown[1, 1], (after[:10, 0].numpy() * 255).round())
+    assert (shown.shape, shown.dtype) == ((3, 2, 10, 1, 28, 28), np.uint8)
+    assert np.array_equal(shown[1, 1], (after[:10].numpy() * 255).round())
     assert Image.open(io.BytesIO(made.pictures["denoising"])).size == (10 * 30 * 3, 6 * 30 * 3)

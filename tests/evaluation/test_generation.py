@@ -1,15 +1,17 @@
 """Samples whose quality is known, and posteriors computed a second way."""
 
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
-from samples import digits, gaussian, linear, noise, splits
+from samples import COLOUR, GREY, digits, gaussian, linear, noise, splits, striped
 
+from latentlab.data.images import Images
 from latentlab.evaluation import generation
-from latentlab.evaluation.pca import LinearAutoencoder
+from latentlab.evaluation.pca import LinearAutoencoder, of_baseline
 
 SETTINGS = generation.Settings(
     grid_side=5,
@@ -113,14 +115,14 @@ def test_frechet_distance_of_known_gaussians():
     assert generation.frechet_distance(torch.zeros(100, 2), a) == pytest.approx(2, rel=0.05)
 
 
-def test_quality_of_real_images_is_good_and_of_noise_bad():
-    generator = torch.Generator().manual_seed(0)
-    basis = torch.rand(6, 784, generator=generator)
-    images = (torch.rand(1200, 6, generator=generator) @ basis / 6).reshape(-1, 1, 28, 28)
+@pytest.mark.parametrize("shape", [GREY, COLOUR])
+def test_quality_of_real_images_is_good_and_of_noise_bad(shape):
+    basis = noise(6, 0, shape).flatten(1)
+    images = (torch.rand(1200, 6, generator=torch.Generator().manual_seed(1)) @ basis / 6).reshape(-1, *shape)
     train, test, other = images[:800], images[800:1000], images[1000:]
     real = generation.RealImages(LinearAutoencoder(train, 64), train, test)
     good = generation.quality(other, real)
-    bad = generation.quality(torch.rand(200, 1, 28, 28, generator=generator), real)
+    bad = generation.quality(noise(200, 2, shape), real)
     reference = real.reference(200)
     assert good["precision"] > 0.8 > 0.1 > bad["precision"]
     assert good["nearest_distance"] == pytest.approx(reference["real_distance"], rel=0.2)
@@ -153,7 +155,7 @@ def test_analysis_of_an_autoencoder():
     subject, data = linear(8), splits()
     made = generation.analyse(subject, SETTINGS)
     assert set(made.numbers) == {"real_distance", "real_cosine", "real_frechet_distance", "standard_normal", "mixture"}
-    real = generation.RealImages(LinearAutoencoder(data.train.images, 64), data.train.images, data.test.images)
+    real = generation.RealImages(LinearAutoencoder(data.train.images, 50), data.train.images, data.test.images)
     codes = generation.mixture_codes(subject.encode(data.train.images[:300]), 100, 4, 300, 0)
     assert made.numbers["mixture"] == generation.quality(subject.decode(codes), real)
     assert made.numbers["standard_normal"] == generation.quality(
@@ -161,7 +163,7 @@ def test_analysis_of_an_autoencoder():
     )
     assert made.numbers["real_distance"] == real.reference(100)["real_distance"]
     shown = made.arrays["samples_mixture"]
-    assert (shown.shape, shown.dtype) == ((13, 28, 28), np.uint8)
+    assert (shown.shape, shown.dtype) == ((13, 1, 28, 28), np.uint8)
     assert Image.open(io.BytesIO(made.pictures["samples_mixture"])).size == (10 * 30 * 3, 2 * 30 * 3)
 
 
@@ -173,7 +175,16 @@ def test_analysis_of_a_vae_with_a_code_of_two_numbers():
     assert {name: made.numbers[name] for name in measured} == measured
     draws = generation.posterior_reconstructions(*subject.posterior(data.test.images), subject.decode, 3, 0)
     assert made.numbers["reconstruction_std"] == pytest.approx(float(draws.std(dim=0).mean()), rel=1e-5)
-    shapes = {"samples_standard_normal": (13, 28, 28), "grid": (25, 28, 28), "stochastic": (4, 28, 28)}
+    shapes = {"samples_standard_normal": (13, *GREY), "grid": (25, *GREY), "stochastic": (4, *GREY)}
     assert {name: array.shape for name, array in made.arrays.items()} == shapes
     assert Image.open(io.BytesIO(made.pictures["grid"])).size == (5 * 30 * 3, 5 * 30 * 3)
     assert Image.open(io.BytesIO(made.pictures["stochastic"])).size == (4 * 30 * 3, 30 * 3)
+
+
+@pytest.mark.parametrize(("num_train", "num_test"), [(90, 12), (20, 60)])
+def test_a_few_images_are_compared_in_fewer_features(num_train, num_test):
+    data = striped(COLOUR)
+    train, test = (Images(each.images[:count], None) for each, count in ((data.train, num_train), (data.test, num_test)))
+    few = replace(data, train=train, test=test, classes=())
+    numbers = generation.analyse(of_baseline("pca_3", 3, few), SETTINGS).numbers
+    assert 0 < numbers["real_frechet_distance"] < numbers["standard_normal"]["frechet_distance"]

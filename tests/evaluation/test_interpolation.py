@@ -7,12 +7,13 @@ import pytest
 import samples
 import torch
 from PIL import Image
-from samples import gaussian, splits
+from samples import COLOUR, gaussian, splits, striped
 from samples import noise as images
 
-from latentlab.errors import UserError
+from latentlab.evaluation import pictures
 from latentlab.evaluation.interpolation import Settings, analyse, draw_pairs, linear, smoothness, spherical, strip
 from latentlab.evaluation.neighbours import nearest
+from latentlab.evaluation.pca import of_baseline
 
 SETTINGS = Settings(first=3, second=14, num_steps=6, num_pairs=20, seed=0)
 
@@ -24,11 +25,11 @@ def identity(x: torch.Tensor) -> torch.Tensor:
 def test_strip_has_the_images_at_its_ends_and_evenly_spaced_decodings_between():
     pair = images(2)
     frames = strip(identity, lambda z: z / 2, pair, 8, linear)
-    assert frames.shape == (10, 28, 28)
-    assert torch.equal(frames[0], pair[0, 0])
-    assert torch.equal(frames[-1], pair[1, 0])
+    assert frames.shape == (10, 1, 28, 28)
+    assert torch.equal(frames[0], pair[0])
+    assert torch.equal(frames[-1], pair[1])
     for step in range(8):
-        expected = (pair[0, 0] * (1 - step / 7) + pair[1, 0] * step / 7) / 2
+        expected = (pair[0] * (1 - step / 7) + pair[1] * step / 7) / 2
         assert torch.allclose(frames[1 + step], expected, atol=1e-6)
 
 
@@ -54,20 +55,20 @@ def test_spherical_where_there_is_no_arc():
 
 
 @pytest.mark.parametrize("equal", [True, False])
-def test_pairs_are_of_equal_or_of_different_digits(equal):
-    digits = torch.tensor([0, 1, 2, 3, 4] * 20 + [9])
-    pairs = draw_pairs(digits, 200, equal, seed=0)
+def test_pairs_are_of_equal_or_of_different_classes(equal):
+    labels = torch.tensor([0, 1, 2, 3, 4] * 20 + [9])
+    pairs = draw_pairs(labels, 200, equal, seed=0)
     assert pairs.shape == (200, 2)
-    assert ((digits[pairs[:, 0]] == digits[pairs[:, 1]]) == equal).all()
+    assert ((labels[pairs[:, 0]] == labels[pairs[:, 1]]) == equal).all()
     assert (pairs[:, 0] != pairs[:, 1]).all()
-    assert torch.equal(pairs, draw_pairs(digits, 200, equal, seed=0))
-    assert not torch.equal(pairs, draw_pairs(digits, 200, equal, seed=1))
+    assert torch.equal(pairs, draw_pairs(labels, 200, equal, seed=0))
+    assert not torch.equal(pairs, draw_pairs(labels, 200, equal, seed=1))
 
 
 def test_no_pairs_is_said():
-    with pytest.raises(ValueError, match="no two of equal digits"):
+    with pytest.raises(ValueError, match="no two of equal classes"):
         draw_pairs(torch.arange(10), 5, True, seed=0)
-    with pytest.raises(ValueError, match="no two of different digits"):
+    with pytest.raises(ValueError, match="no two of different classes"):
         draw_pairs(torch.zeros(10, dtype=torch.long), 5, False, seed=0)
 
 
@@ -88,14 +89,14 @@ def test_analysis_of_an_autoencoder():
     subject, data = samples.linear(8), splits()
     made = analyse(subject, SETTINGS)
     assert set(made.numbers) == {"linear", "real_distance"}
-    pairs = draw_pairs(data.test.digits, 10, True, 0)
+    pairs = draw_pairs(data.test.labels, 10, True, 0)
     expected = smoothness(subject.encode, subject.decode, data.test.images, pairs, 6, linear, data.train.images)
-    assert made.numbers["linear"]["equal_digits"] == expected
-    different = data.test.images[draw_pairs(data.test.digits, 10, False, 0)[:, 0]]
+    assert made.numbers["linear"]["equal_classes"] == expected
+    different = data.test.images[draw_pairs(data.test.labels, 10, False, 0)[:, 0]]
     assert made.numbers["real_distance"] == nearest(different, data.train.images).means()[0]
     shown = made.arrays["interpolation_linear"]
-    assert (shown.shape, shown.dtype) == ((8, 28, 28), np.uint8)
-    assert np.array_equal(shown[[0, -1]], (data.test.images[[3, 14], 0].numpy() * 255).round())
+    assert (shown.shape, shown.dtype) == ((8, 1, 28, 28), np.uint8)
+    assert np.array_equal(shown[[0, -1]], (data.test.images[[3, 14]].numpy() * 255).round())
     assert Image.open(io.BytesIO(made.pictures["interpolation_linear"])).size == (8 * 30 * 3, 30 * 3)
 
 
@@ -106,6 +107,17 @@ def test_analysis_of_a_vae_has_the_arc_too():
     assert set(made.pictures) == {"interpolation_linear", "interpolation_spherical"}
 
 
-def test_an_image_that_is_not_there():
-    with pytest.raises(UserError, match=r"second: 200 is not below the number of test images, 200"):
-        analyse(samples.linear(8), SETTINGS.model_copy(update={"second": 200}))
+def test_analysis_without_classes_takes_any_two_images():
+    data = striped(COLOUR, ())
+    subject, images = of_baseline("pca_3", 3, data), data.test.images
+    made = analyse(subject, SETTINGS)
+    pairs = draw_pairs(torch.arange(60), 10, False, 0)
+    expected = smoothness(subject.encode, subject.decode, images, pairs, 6, linear, data.train.images)
+    assert made.numbers["linear"] == {"different_classes": expected}
+    assert made.numbers["real_distance"] == nearest(images[pairs[:, 0]], data.train.images).means()[0]
+
+
+def test_counting_goes_on_with_the_first_image():
+    subject, test = samples.linear(), splits().test.images
+    shown = analyse(subject, SETTINGS.model_copy(update={"first": 3, "second": 205})).arrays["interpolation_linear"]
+    assert np.array_equal(shown[[0, -1]], pictures.as_bytes(test[[3, 5]].numpy()))

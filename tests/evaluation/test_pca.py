@@ -1,13 +1,15 @@
 """Baselines against their definitions."""
 
+import pytest
 import torch
-from samples import noise, splits
+from samples import COLOUR, GREY, noise, splits
 
 from latentlab.evaluation.pca import LinearAutoencoder, of_baseline
 
 
-def test_pca_against_the_singular_value_decomposition():
-    x = noise(60, 3)
+@pytest.mark.parametrize("shape", [GREY, COLOUR])
+def test_pca_against_the_singular_value_decomposition(shape):
+    x = noise(60, 3, shape)
     linear = LinearAutoencoder(x, 5)
     z = linear.encode(x)
     assert z.shape == (60, 5)
@@ -15,7 +17,7 @@ def test_pca_against_the_singular_value_decomposition():
     mean = flat.mean(0)
     _, _, right = torch.linalg.svd(flat - mean, full_matrices=False)
     projected = mean + (flat - mean) @ right[:5].T @ right[:5]
-    assert torch.allclose(linear.decode(z).flatten(1).double(), projected, atol=1e-4)
+    assert torch.allclose(linear.decode(z).double(), projected.reshape(60, *shape), atol=1e-4)
 
 
 def test_baselines():

@@ -10,7 +10,7 @@ import torchmetrics.functional.image as tm
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from samples import dense, digits, linear, noise, splits
+from samples import COLOUR, dense, digits, linear, noise, smooth, splits, striped
 from skimage.metrics import structural_similarity
 from torchmetrics.functional.regression import mean_absolute_error, mean_squared_error
 
@@ -20,12 +20,16 @@ from latentlab.evaluation.reconstruction import reconstruction_errors, ssim
 from latentlab.models.base import BATCH_SIZE
 
 STROKES = digits(30).images
+COLOURS = smooth(30, (3, 20, 20))
 PAIRS = {
     "blurred strokes": (F.avg_pool2d(STROKES, 3, stride=1, padding=1), STROKES),
     "noisy strokes": ((STROKES + 0.3 * noise(30)).clamp(0, 1), STROKES),
     "other strokes": (digits(30, 1).images, STROKES),
     "noise": (noise(30, 1), noise(30, 2)),
     "fainter noise": (0.5 + 0.3 * noise(30, 1), noise(30, 1)),
+    "blurred colours": (F.avg_pool2d(COLOURS, 3, stride=1, padding=1, count_include_pad=False), COLOURS),
+    "noisy colours": ((COLOURS + 0.3 * noise(30, 0, (3, 20, 20))).clamp(0, 1), COLOURS),
+    "wrong colours": (COLOURS.flip(1), COLOURS),
 }
 
 
@@ -56,13 +60,18 @@ def test_ssim_against_torchmetrics(pair):
 
 def test_ssim_against_scikit_image(pair):
     # there, images are continued by reflection about the edge of the last pixel, here about its middle
+    arguments = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False, "data_range": 1, "full": True}
     expected = [
-        structural_similarity(x, y, gaussian_weights=True, sigma=1.5, use_sample_covariance=False, data_range=1, full=True)[
-            1
-        ].mean()
-        for x, y in zip(*(each[:, 0].double().numpy() for each in pair), strict=True)
+        structural_similarity(x, y, channel_axis=0, **arguments)[1].mean()
+        for x, y in zip(*(each.double().numpy() for each in pair), strict=True)
     ]
     assert ssim(*pair).numpy() == pytest.approx(np.array(expected), abs=0.02)
+
+
+def test_ssim_of_colours_is_the_mean_of_the_channels():
+    outputs, targets = PAIRS["noisy colours"]
+    by_channel = [ssim(outputs[:, [channel]], targets[:, [channel]]) for channel in range(3)]
+    assert torch.allclose(ssim(outputs, targets), torch.stack(by_channel).mean(0), atol=1e-5)
 
 
 def test_ssim_of_constant_images():
@@ -119,6 +128,8 @@ def test_mse_per_class():
 def test_one_of_each_class():
     labels = torch.tensor([7, 2, 2, 0, 7])
     assert reconstruction.one_of_each_class(Images(noise(5), labels)).tolist() == [3, 1, 0]
+    assert reconstruction.one_of_each_class(Images(noise(20), torch.arange(20) % 12)).tolist() == list(range(10))
+    assert reconstruction.one_of_each_class(Images(noise(20), None)).tolist() == list(range(10))
 
 
 def test_core_evaluation_of_a_model():
@@ -134,9 +145,20 @@ def test_core_evaluation_of_a_model():
         assert {name: numbers[f"{part}_{name}"] for name in errors} == errors
     assert np.mean(list(numbers["mse_per_class"].values())) == pytest.approx(numbers["test_mse"])  # equally many of each
     shown = made.arrays["reconstructions"]
-    assert (shown.shape, shown.dtype) == ((2, 10, 28, 28), np.uint8)
-    assert np.array_equal(shown[0], (data.test.images[:10, 0].numpy() * 255).round())  # which are 0 to 9
+    assert (shown.shape, shown.dtype) == ((2, 10, 1, 28, 28), np.uint8)
+    assert np.array_equal(shown[0], (data.test.images[:10].numpy() * 255).round())  # which are 0 to 9
     assert Image.open(io.BytesIO(made.pictures["reconstructions"])).size == (10 * 30 * 3, 2 * 30 * 3)
+
+
+@pytest.mark.parametrize("shape", [(1, 16, 16), COLOUR])
+def test_core_evaluation_of_any_shape(shape):
+    numbers = reconstruction.analyse(dense(striped(shape)), reconstruction.Settings()).numbers
+    pixels = shape[0] * shape[1] * shape[2]
+    assert numbers["compression_ratio"] == pixels / 5
+    assert numbers["num_macs"] == {"encoder": pixels / 4 * 5, "decoder": 5 * pixels, "total": 1.25 * 5 * pixels}
+    assert np.mean(list(numbers["mse_per_class"].values())) == pytest.approx(numbers["test_mse"])
+    without = reconstruction.analyse(dense(striped(shape, ())), reconstruction.Settings()).numbers
+    assert without == {name: value for name, value in numbers.items() if name != "mse_per_class"}
 
 
 def test_core_evaluation_of_a_baseline():

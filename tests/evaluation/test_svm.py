@@ -1,4 +1,4 @@
-"""Support vector machines against scikit-learn's own, on codes whose digits can be told."""
+"""Support vector machines against scikit-learn's own, on codes whose classes can be told."""
 
 import numpy as np
 import pytest
@@ -9,43 +9,43 @@ from latentlab.evaluation import svm
 
 
 def test_the_machines():
-    (train, train_digits), (test, test_digits) = codes(500, 1), codes(300, 2)
-    predictions = svm.rbf_predictions(train, train_digits, test)
-    by_hand = SVC(C=10, kernel="rbf", gamma=1 / (4 * train.var())).fit(train, train_digits).predict(test)
+    (train, train_labels), (test, test_labels) = codes(500, 1), codes(300, 2)
+    predictions = svm.rbf_predictions(train, train_labels, test)
+    by_hand = SVC(C=10, kernel="rbf", gamma=1 / (4 * train.var())).fit(train, train_labels).predict(test)
     assert np.array_equal(predictions, by_hand)
-    linear = svm.linear_predictions(train, train_digits, test)
-    assert (linear == test_digits).mean() > 0.5
-    assert (svm.linear_predictions(100 * train, train_digits, 100 * test) == linear).mean() > 0.99
+    linear = svm.linear_predictions(train, train_labels, test)
+    assert (linear == test_labels).mean() > 0.5
+    assert (svm.linear_predictions(100 * train, train_labels, 100 * test) == linear).mean() > 0.99
 
 
 def test_a_collapsed_code_is_worth_a_guess():
-    digits = np.arange(100) % 10
+    labels = np.arange(100) % 10
     flat = np.zeros((100, 2), np.float32)
-    for predictions in (svm.rbf_predictions(flat, digits, flat), svm.linear_predictions(flat, digits, flat)):
-        assert (predictions == digits).mean() == pytest.approx(0.1)
+    for predictions in (svm.rbf_predictions(flat, labels, flat), svm.linear_predictions(flat, labels, flat)):
+        assert (predictions == labels).mean() == pytest.approx(0.1)
 
 
 @pytest.mark.parametrize("size", [2, 30])
 def test_the_linear_machine_is_the_one_of_liblinear(size):
     random = np.random.default_rng(size)
-    digits = np.arange(3000) % 10
+    labels = np.arange(3000) % 10
     mixing = random.normal(size=(size, size)) * 10.0 ** -random.uniform(0, 2, size)  # strongly correlated numbers
-    codes_of = ((random.normal(size=(10, size))[digits] + random.normal(size=(3000, size))) @ mixing).astype(np.float32)
+    codes_of = ((random.normal(size=(10, size))[labels] + random.normal(size=(3000, size))) @ mixing).astype(np.float32)
     train, test = codes_of[:2000], codes_of[2000:]
-    predicted = svm.linear_predictions(train, digits[:2000], test)
-    machine = LinearSVC(C=1.0, dual=False, tol=1e-5, random_state=0).fit(train / train.std(), digits[:2000])
+    predicted = svm.linear_predictions(train, labels[:2000], test)
+    machine = LinearSVC(C=1.0, dual=False, tol=1e-5, random_state=0).fit(train / train.std(), labels[:2000])
     assert (predicted == machine.predict(test / train.std())).mean() > 0.99
 
 
 def test_the_linear_machine_with_numbers_that_are_dead_or_copies_of_each_other():
     random = np.random.default_rng(0)
-    digits = np.arange(4000) % 10
-    base = 1000 * (random.normal(size=(10, 4))[digits] + 0.3 * random.normal(size=(4000, 4)))
+    labels = np.arange(4000) % 10
+    base = 1000 * (random.normal(size=(10, 4))[labels] + 0.3 * random.normal(size=(4000, 4)))
     codes_of = np.column_stack([base, base, base @ random.normal(size=(4, 40)), np.zeros((4000, 20))]).astype(np.float32)
-    predicted = svm.linear_predictions(codes_of[:3000], digits[:3000], codes_of[3000:])
+    predicted = svm.linear_predictions(codes_of[:3000], labels[:3000], codes_of[3000:])
     machine = LinearSVC(C=1.0, dual=False, tol=1e-4, random_state=0)
     scale = codes_of[:3000].std()
-    expected = machine.fit(codes_of[:3000] / scale, digits[:3000]).predict(codes_of[3000:] / scale)
+    expected = machine.fit(codes_of[:3000] / scale, labels[:3000]).predict(codes_of[3000:] / scale)
     assert (predicted == expected).mean() > 0.99
 
 
@@ -63,11 +63,24 @@ def test_the_linear_machine_is_at_the_minimum_of_its_objective():
 
 def test_the_kernel_computed_beforehand_gives_the_predictions_of_svc():
     random = np.random.default_rng(0)
-    digits = np.arange(2000) % 10
+    labels = np.arange(2000) % 10
     centres = random.standard_normal((10, svm.LARGE))
-    codes_of = (centres[digits] + 3 * random.standard_normal((2000, svm.LARGE))).astype(np.float32)
+    codes_of = (centres[labels] + 3 * random.standard_normal((2000, svm.LARGE))).astype(np.float32)
     train, test = codes_of[:1400], codes_of[1400:]
-    expected = SVC(C=10, kernel="rbf", gamma="scale").fit(train, digits[:1400]).predict(test)
-    assert np.array_equal(svm._one_against_one(train, digits[:1400], test), expected)
-    assert np.array_equal(svm.rbf_predictions(train, digits[:1400], test), expected)
-    assert 0.5 < (expected == digits[1400:]).mean() < 0.99  # neither trivial nor hopeless
+    expected = SVC(C=10, kernel="rbf", gamma="scale").fit(train, labels[:1400]).predict(test)
+    assert np.array_equal(svm._one_against_one(train, labels[:1400], test), expected)
+    assert np.array_equal(svm.rbf_predictions(train, labels[:1400], test), expected)
+    assert 0.5 < (expected == labels[1400:]).mean() < 0.99  # neither trivial nor hopeless
+
+
+def test_two_classes():
+    random = np.random.default_rng(0)
+    labels = np.arange(600) % 2 * 3  # 0 and 3
+    for size in (4, svm.LARGE):
+        codes_of = (0.3 * labels[:, None] + random.normal(size=(600, size))).astype(np.float32)
+        train, test = codes_of[:400], codes_of[400:]
+        expected = SVC(C=10, kernel="rbf", gamma="scale").fit(train, labels[:400]).predict(test)
+        assert np.array_equal(svm.rbf_predictions(train, labels[:400], test), expected)
+        linear = LinearSVC(C=1.0, dual=False, tol=1e-5, random_state=0).fit(train / train.std(), labels[:400])
+        agreement = svm.linear_predictions(train, labels[:400], test) == linear.predict(test / train.std())
+        assert agreement.mean() > 0.98

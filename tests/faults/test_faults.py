@@ -116,7 +116,7 @@ def test_killed_again_and_again_at_any_moment(project, tmp_path, mnist_gz_folder
     for attempt in range(most):
         lock = victim.folder / "dvc.lock"
         kept = set(yaml.safe_load(lock.read_text(encoding="utf-8"))["stages"]) if lock.exists() else set()
-        process = victim.start("latentlab", "repro", "compare", said=said)
+        process = victim.start("latentlab", "repro", "compare@mnist", said=said)
         code = None
         try:
             code = process.wait(timeout=draw.uniform(3, 30) if attempt < most - 1 else 600)
@@ -135,7 +135,7 @@ def test_killed_again_and_again_at_any_moment(project, tmp_path, mnist_gz_folder
     assert lost
     print(sorted(lost))
     same(victim.made(), project.made())
-    assert "Data and pipelines are up to date." in victim.run("dvc", "status", "--with-deps", "compare")
+    assert "Data and pipelines are up to date." in victim.run("dvc", "status", "--with-deps", "compare@mnist")
     victim.run("latentlab", "sync")
     assert victim.finished() == sorted(RUNS)
     assert {run.info.status for run in victim.search("")} <= {"FINISHED", "KILLED"}

@@ -141,7 +141,7 @@ VARIANTS = json.loads((ROOT / "tests/golden/losses.json").read_text(encoding="ut
 @pytest.mark.parametrize("family", check.FAMILIES)
 def test_an_accelerated_model_is_the_plain_one_but_for_rounding(family):
     variant = Variant.model_validate(VARIANTS[family]["variant"])
-    plain = models.family(family)(**variant.architecture)
+    plain = models.family(family)((1, 28, 28), **variant.architecture)
     faster = deepcopy(plain)
     parameters = list(faster.parameters())
     assert accelerate(faster) is faster
@@ -150,7 +150,7 @@ def test_an_accelerated_model_is_the_plain_one_but_for_rounding(family):
     for module in faster.modules():
         assert type(module) not in {nn.Linear, nn.Conv2d, nn.ConvTranspose2d}
     target = torch.rand(16, 1, 28, 28, generator=torch.Generator().manual_seed(0))
-    x = images.degrade(target, variant.input_size)
+    x = images.degrade(target, variant.downsampling)
     values = []
     for model in (plain, faster):
         model.loss(x, target, torch.Generator().manual_seed(0))["loss"].backward()

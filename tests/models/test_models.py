@@ -22,17 +22,18 @@ from latentlab.params.variants import Variant
 from latentlab.training import optim
 
 GOLDEN = json.loads((ROOT / "tests/golden/num_parameters.json").read_text(encoding="utf-8"))
+SHAPE = (1, 28, 28)
 every_variant = pytest.mark.parametrize("name", PROJECT.variants)
 
 
 def batch(name: str, size: int = 4) -> tuple[torch.Tensor, torch.Tensor]:
     target = torch.rand(size, 1, 28, 28, generator=torch.Generator().manual_seed(1))
-    return data.degrade(target, PROJECT.variant(name).input_size), target
+    return data.degrade(target, PROJECT.variant(name).downsampling), target
 
 
 @pytest.mark.parametrize("name", GOLDEN)
 def test_number_of_parameters(name):
-    model = models.build(PROJECT.variant(name), seed=0)
+    model = models.build(PROJECT.variant(name), SHAPE, 0)
     assert sum(parameter.numel() for parameter in model.parameters()) == GOLDEN[name]
     assert num_parameters(model)["total"] == GOLDEN[name]
 
@@ -40,7 +41,7 @@ def test_number_of_parameters(name):
 @every_variant
 @pytest.mark.parametrize("recipe", ["fast", "published"])
 def test_a_step_lowers_the_loss_of_its_own_batch(name, recipe):
-    model = models.build(PROJECT.variant(name), seed=0)
+    model = models.build(PROJECT.variant(name), SHAPE, 0)
     x, target = batch(name, 16)
     settings = PROJECT.training_of(name, recipe).optimizer
     optimisers = optim.optimizers(model, settings, torch.float32)
@@ -63,9 +64,10 @@ def test_a_step_lowers_the_loss_of_its_own_batch(name, recipe):
 @every_variant
 def test_saved_and_loaded_it_gives_the_same_output(name, tmp_path: Path):
     variant = PROJECT.variant(name)
-    model, x = models.build(variant, seed=0), batch(name)[0]
+    model, x = models.build(variant, SHAPE, 0), batch(name)[0]
     checkpoint.save(model, {"variant": variant.model_dump()}, tmp_path / "model.safetensors")
-    again = models.build(Variant.model_validate(checkpoint.load_description(tmp_path / "model.safetensors")["variant"]), 1)
+    description = checkpoint.load_description(tmp_path / "model.safetensors")
+    again = models.build(Variant.model_validate(description["variant"]), SHAPE, 1)
     assert not torch.equal(again.eval()(x), model.eval()(x))
     checkpoint.load_weights(again, tmp_path / "model.safetensors")
     assert torch.equal(again(x), model(x))
@@ -75,9 +77,9 @@ def test_saved_and_loaded_it_gives_the_same_output(name, tmp_path: Path):
 @every_variant
 def test_outputs_are_images_and_codes_have_their_size(name):
     variant = PROJECT.variant(name)
-    model, x = models.build(variant, seed=0).eval(), batch(name)[0]
+    model, x = models.build(variant, SHAPE, 0).eval(), batch(name)[0]
     z = model.encode(x)
-    assert z.shape[1:] == check.code_shape(variant)
+    assert z.shape[1:] == check.code_shape(variant, SHAPE)
     output = model.decode(z)
     assert output.shape == (4, 1, 28, 28)
     assert output.min() >= 0
@@ -89,7 +91,7 @@ def test_outputs_are_images_and_codes_have_their_size(name):
 def test_the_seed_decides_the_weights_and_the_global_random_state_is_left_alone(name):
     variant = PROJECT.variant(name)
     state = torch.get_rng_state()
-    first, again, other = models.build(variant, 0), models.build(variant, 0), models.build(variant, 1)
+    first, again, other = models.build(variant, SHAPE, 0), models.build(variant, SHAPE, 0), models.build(variant, SHAPE, 1)
     assert torch.equal(torch.get_rng_state(), state)
     weights = [next(model.parameters()) for model in (first, again, other)]
     assert torch.equal(weights[0], weights[1])
@@ -111,8 +113,9 @@ def test_a_family_is_a_module_that_needs_no_other_family():
 
 @pytest.mark.parametrize("name", ["vae_2", "superres_64", "mlp_8"])
 def test_a_trained_model_goes_through_any_number_of_images(name, tmp_path: Path):
-    variant, model = PROJECT.variant(name), models.build(PROJECT.variant(name), 3).eval()
-    description = {"name": name, "dataset": "mnist", "recipe": "fast", "seed": 4, "variant": variant.model_dump()}
+    variant, model = PROJECT.variant(name), models.build(PROJECT.variant(name), SHAPE, 3).eval()
+    description = {"name": name, "dataset": "mnist", "recipe": "fast", "seed": 4}
+    description |= {"variant": variant.model_dump(), "images": {"shape": SHAPE}}
     checkpoint.save(model, description, tmp_path / "model.safetensors")
     asked = trained.load(tmp_path / "model.safetensors")
     assert asked.name == f"{name}-mnist-fast-4"
@@ -128,20 +131,54 @@ def test_a_trained_model_goes_through_any_number_of_images(name, tmp_path: Path)
             torch.testing.assert_close(found, expected)
     else:
         assert asked.posterior(images) is None
-    untrained = models.build(variant, 4)
+    untrained = models.build(variant, SHAPE, 4)
     for found, expected in zip(asked.untrained().model.parameters(), untrained.parameters(), strict=True):
         assert torch.equal(found, expected)
 
 
-def test_latent_dims():
-    expected = {"cae_latent_2": 2, "cae_tradeoff": 16, "mlp_32": 32, "conv_ae": 1568, "vae_2": 2, "compress_nearest": 196}
-    assert {name: check.code_shape(PROJECT.variant(name)).numel() for name in expected} == expected
-
-
 def upsampled(**changes: object) -> Variant:
-    given = {"source": "S", "training": "cae", "family": "upsampled_cae", "input_size": 28, "input_noise": None}
+    given = {"source": "S", "training": "cae", "family": "upsampled_cae", "downsampling": 1, "input_noise": None}
     given |= {"channels": [4, 6, 8], "kernel_sizes": [3, 5, 3], "latent_dim": 5, "batch_norm": True, "negative_slope": 0.1}
     return Variant.model_validate(given | {"upsampling": "bilinear", "loss": "mse"} | changes)
+
+
+VARIANTS = {
+    name: PROJECT.variant(name)
+    for name in ("cae_batch_norm", "mlp_8", "conv_ae", "compress_transposed", "vae_2", "ae_2", "superres_64", "conv_bn_64")
+} | {"upsampled": upsampled()}
+
+
+@pytest.mark.parametrize("family", check.FAMILIES)
+@pytest.mark.parametrize("channels", [1, 3])
+def test_every_family_takes_images_of_every_size_or_says_which(family, channels):
+    name, variant = next((name, each) for name, each in VARIANTS.items() if each.family == family)
+    for size in range(16, 65):
+        shape = (channels, size, size)
+        if family == "pooled_cae" and size % 4:
+            with pytest.raises(ParamsError, match=f"variants.{name} on mine: .* must be a multiple of 4, found {size}"):
+                check.check({name: variant}, {"mnist": SHAPE, "mine": shape})
+            continue
+        with torch.device("meta"):
+            model = models.build(variant, shape, 0).eval()
+            x = torch.zeros(2, channels, *[-(-size // variant.downsampling)] * 2)
+            assert model(x).shape == (2, *shape)
+
+
+def test_colour_is_learnt():
+    target = torch.rand(1, 3, 1, 1).expand(16, 3, 20, 20)
+    for name, variant in VARIANTS.items():
+        model = models.build(variant, (3, 20, 20), 0)
+        x = data.degrade(target, variant.downsampling)
+        optimiser = torch.optim.SGD(model.parameters(), lr=1e-3)
+        before = model.loss(x, target, torch.Generator().manual_seed(0))["loss"]
+        before.backward()
+        optimiser.step()
+        assert model.loss(x, target, torch.Generator().manual_seed(0))["loss"] < before, name
+
+
+def test_latent_dims():
+    expected = {"cae_latent_2": 2, "cae_tradeoff": 16, "mlp_32": 32, "conv_ae": 1568, "vae_2": 2, "compress_nearest": 196}
+    assert {name: check.code_shape(PROJECT.variant(name), SHAPE).numel() for name in expected} == expected
 
 
 @pytest.mark.parametrize("upsampling", ["nearest", "bilinear"])
@@ -150,7 +187,7 @@ def upsampled(**changes: object) -> Variant:
 def test_layers_of_the_family_of_the_study(upsampling, batch_norm, channels):
     depth = len(channels)
     variant = upsampled(upsampling=upsampling, batch_norm=batch_norm, channels=channels, kernel_sizes=[3, 5, 3, 7][:depth])
-    model = models.build(variant, seed=0).eval()
+    model = models.build(variant, SHAPE, 0).eval()
     sizes = [28, 14, 7, 4, 2][: depth + 1]
     steps = [module for module in model.encoder if isinstance(module, nn.Conv2d)]
     x = torch.rand(2, 1, 28, 28)
@@ -169,11 +206,11 @@ def test_layers_of_the_family_of_the_study(upsampling, batch_norm, channels):
     assert sum(isinstance(layer, nn.BatchNorm2d) for layer in model.modules()) == (2 * depth - 1) * batch_norm
     kernels = [layer.kernel_size[0] for layer in model.decoder if isinstance(layer, nn.Conv2d)]
     assert kernels == [step.kernel_size[0] for step in steps][::-1]
-    assert check.code_shape(variant) == (5,)
+    assert check.code_shape(variant, SHAPE) == (5,)
 
 
 def test_the_family_of_the_study_learns():
-    model, (x, target) = models.build(upsampled(loss="bce"), seed=0), batch("cae_baseline", 16)
+    model, (x, target) = models.build(upsampled(loss="bce"), SHAPE, 0), batch("cae_baseline", 16)
     optimiser = torch.optim.SGD(model.parameters(), lr=0.1)
     before = model.loss(x, target, torch.Generator())["loss"]
     before.backward()
@@ -182,7 +219,7 @@ def test_the_family_of_the_study_learns():
 
 
 def test_the_variants_that_the_study_has_found_fit_their_families():
-    check.check(project.load(ROOT).variants)
+    check.check(project.load(ROOT).variants, {"mnist": SHAPE})
 
 
 def test_macs_against_a_count_by_hand():
@@ -190,7 +227,7 @@ def test_macs_against_a_count_by_hand():
     encoder = 14 * 14 * 32 * 1 * 16 + 7 * 7 * 32 * 32 * 16 + 4 * 4 * 64 * 32 * 9 + 1024 * 32
     # a transposed convolution works on each pixel of its input
     decoder = 32 * 1024 + 4 * 4 * 64 * 32 * 9 + 7 * 7 * 32 * 32 * 16 + 14 * 14 * 32 * 1 * 16
-    model = models.build(PROJECT.variant("cae_baseline"), 0).eval()
+    model = models.build(PROJECT.variant("cae_baseline"), SHAPE, 0).eval()
     assert num_macs(model, torch.zeros(1, 1, 28, 28)) == {
         "encoder": encoder,
         "decoder": decoder,
@@ -202,7 +239,7 @@ def test_macs_against_a_count_by_hand():
 def test_sizes_of_the_strided_decoder(name):
     sizes = {"cae_baseline": [7, 14, 28], "cae_depth_2": [14, 28], "cae_depth_4": [4, 7, 14, 28]}[name]
     kernels = {"cae_baseline": [3, 4, 4], "cae_depth_2": [4, 4], "cae_depth_4": [4, 3, 4, 4]}[name]
-    model = models.build(PROJECT.variant(name), 0)
+    model = models.build(PROJECT.variant(name), SHAPE, 0)
     layers = [layer for layer in model.decoder.modules() if isinstance(layer, nn.ConvTranspose2d)]
     assert [layer.kernel_size[0] for layer in layers] == kernels
     seen: list[int] = []
@@ -213,7 +250,7 @@ def test_sizes_of_the_strided_decoder(name):
 
 
 def test_initialisation_of_source_b():
-    model = models.build(PROJECT.variant("mlp_8"), 0)
+    model = models.build(PROJECT.variant("mlp_8"), SHAPE, 0)
     for layer in model.modules():
         if isinstance(layer, nn.Linear):
             bound = (6 / (layer.in_features + layer.out_features)) ** 0.5  # Glorot and Bengio 2010, equation 16
@@ -224,7 +261,7 @@ def test_initialisation_of_source_b():
 
 
 def test_bce_and_mse_are_means_over_pixels_as_torch_defines_them():
-    model = models.build(PROJECT.variant("cae_baseline"), 0)
+    model = models.build(PROJECT.variant("cae_baseline"), SHAPE, 0)
     x, target = batch("cae_baseline")
     output = model(x)
     for kind, reference in (("bce", nn.BCELoss()), ("mse", nn.MSELoss())):
@@ -232,7 +269,7 @@ def test_bce_and_mse_are_means_over_pixels_as_torch_defines_them():
 
 
 def test_vae_loss_against_torch_distributions():
-    model = models.build(PROJECT.variant("vae_2"), 0)
+    model = models.build(PROJECT.variant("vae_2"), SHAPE, 0)
     x, target = batch("vae_2")
     losses = model.loss(x, target, torch.Generator().manual_seed(3))
     mean, log_variance = model.posterior(x)
@@ -260,13 +297,13 @@ def changed(name: str, **changes: object) -> Variant:
         (changed("mlp_8", latent_dim=0), ["latent_dim", "greater than 0"]),
         (changed("cae_baseline", loss="l1"), ["loss", "'bce' or 'mse'"]),
         (changed("cae_baseline", channels=[8, 8]), ["kernel_sizes has 3 entries for 2 channels"]),
-        (changed("cae_baseline", input_size=14), ["layers do not fit"]),
-        (changed("superres_64", input_size=28), ["layers do not fit"]),
+        (changed("cae_baseline", downsampling=2), ["layers do not fit"]),
+        (changed("superres_64", downsampling=1), ["layers do not fit"]),
     ],
 )
 def test_a_variant_that_does_not_fit_its_family_is_a_clear_error(variant, words):
     with pytest.raises(ParamsError) as caught:
-        check.code_shape(variant)
+        check.code_shape(variant, SHAPE)
     assert all(word in str(caught.value) for word in words), str(caught.value)
 
 

@@ -65,6 +65,10 @@ def test_published_training_of_the_sources(project):
     assert all(settings.optimizer.lr == 1e-3 for settings in published.values())
 
 
+OWN = {"kind": "folder", "size": 32, "channels": 3, "fit": "crop", "epoch_images": 9}
+OWN |= {"split": {"seed": 0, "validation": 0.1, "test": 0.2}}
+
+
 @pytest.mark.parametrize(
     ("keys", "value", "words"),
     [
@@ -84,17 +88,25 @@ def test_published_training_of_the_sources(project):
         ("datasets.mnist.split.validation", 6000, ["split", "61000", "60000"]),
         ("datasets.mnist.split.test", 10001, ["split", "10001", "10000"]),
         ("run.variants", ["cae"], ["run.variants", "'cae' is not in variants", "cae_baseline"]),
-        ("run.datasets", ["emnist"], ["run.datasets", "'emnist'", "choose from mnist"]),
+        ("run.datasets", ["emnist"], ["run.datasets", "'emnist'", "choose from", "emnist_letters"]),
+        ("datasets.mnist.kind", "imagenet", ["datasets.mnist: ", "'imagenet'", "'fashion_mnist'", "'folder'"]),
+        ("datasets.mnist.kind", ..., ["datasets.mnist: ", "kind"]),
+        ("datasets.digits.split.test", 0.95, ["datasets.digits.split", "1.05", "leave at least 0.1 for training"]),
+        ("datasets.digits.epoch_images", 0, ["datasets.digits.epoch_images", "greater than or equal to 1"]),
+        ("datasets.digits", OWN | {"size": 80}, ["datasets.digits.size", "less than or equal to 64", "80"]),
+        ("datasets.digits", OWN | {"channels": 2}, ["datasets.digits.channels", "1 or 3"]),
+        ("datasets.digits", OWN | {"fit": "squeeze"}, ["datasets.digits.fit", "'crop', 'pad' or 'stretch'"]),
+        ("datasets.digits", OWN | {"path": "here"}, ["datasets.digits.path", "unknown key"]),
         ("variants.cae_baseline.source", "Z", ["variants.cae_baseline.source", "'Z'", "A, B, C, D, E"]),
         ("variants.mlp_8.training", "mlp_9", ["variants.mlp_8.training", "'mlp_9'", "mlp_8"]),
         ("variants.mlp_8.input_noise", [0.5, 0.1], ["variants.mlp_8", "input_noise", "above the second"]),
         ("variants.mlp_8.input_noise", [0.5], ["variants.mlp_8.input_noise", "at least 2 items"]),
         ("variants.mlp_8.input_noise", ..., ["variants.mlp_8.input_noise", "Field required"]),
-        ("variants.mlp_8.input_size", 29, ["variants.mlp_8.input_size", "less than or equal to 28"]),
+        ("variants.mlp_8.downsampling", 3, ["variants.mlp_8.downsampling", "1 or 2"]),
         ("comparisons.depth.variants", ["cae_depth_2", "cae_depth_3"], ["comparisons.depth.variants", "'cae_depth_3'"]),
         ("published.cae_depth_3", {"test_mse": 0.1}, ["published.cae_depth_3", "no such variant"]),
         ("baselines.cae_baseline", {"num_components": 3}, ["baselines.cae_baseline"]),
-        ("baselines.pca_2.num_components", 785, ["baselines.pca_2.num_components", "784"]),
+        ("baselines.pca_2.num_components", 785, ["baselines.pca_2.num_components", "784 numbers"]),
         ("run.seeds", [10**25], ["seeds.0", "less than 2147483648"]),
         ("datasets.mnist.split.seed", 10**12, ["datasets.mnist.split.seed", "less than 2147483648"]),
         ("datasets.mnist.split.validation", 3, ["datasets.mnist.split.validation", "greater than or equal to 10"]),
@@ -165,7 +177,7 @@ def test_what_is_no_file_is_not_waited_for(tmp_path):
 def test_a_model_that_is_too_large_is_not_built(project, key, value, words):
     variant = project.variant("mlp_8")
     with pytest.raises(ParamsError, match=re.escape(words)):
-        check.code_shape(variant.model_copy(update={key: value}))
+        check.code_shape(variant.model_copy(update={key: value}), (1, 28, 28))
 
 
 def test_a_missing_file(tmp_path):
@@ -182,7 +194,7 @@ def test_an_unknown_variant_lists_the_choices(project):
     ("change", "words"),
     [
         ({"names": ["denoise"]}, ["names", "'denoise' is not in settings", "denoising"]),
-        ({"codecs": {"num_images": 0}}, ["analyses.codecs.num_images", "greater than or equal to 1"]),
+        ({"settings": {"denoising": {}}, "names": []}, ["settings: few_labels is missing", "settings: codecs is missing"]),
         ({"nmaes": []}, ["analyses.nmaes", "unknown key"]),
     ],
 )

@@ -14,7 +14,8 @@ VARIANT, MORE = "vae_2", "ae_2"
 ANALYSES = [
     "denoising", "interpolation", "latent_space", "generation", "compression", "checkerboard", "few_labels", "untrained",
 ]  # fmt: skip
-TABLES = {f"analyses/dvc.yaml:{stage}" for stage in ("tables", "claims", "plot", "report")}
+TABLES = {f"analyses/dvc.yaml:{stage}@mnist" for stage in ("tables", "claims", "plot", "report")}
+TABLES |= {"analyses/dvc.yaml:claims_side_by_side"}
 NEW = '''"""How bright are the reconstructions?"""
 
 from latentlab.evaluation.analysis import Analysis, Subject
@@ -53,7 +54,7 @@ def test_every_analysis_is_a_stage_of_its_own_and_the_main_pipeline_depends_on_n
         | named("codecs", "mnist")
         | TABLES
     )
-    assert small_project.repro("compare") == {"compare"}
+    assert small_project.repro("compare") == {"compare@mnist"}
     assert "up to date" in small_project.run("latentlab", "repro", "analyses/dvc.yaml")
 
 
@@ -66,12 +67,12 @@ def test_what_the_analyses_leave(small_project):
         assert len(content) > 1, analysis
     assert np.load(run / "generation/arrays.npz")["grid"].dtype == np.uint8
     assert (run / "denoising/denoising.png").read_bytes().startswith(b"\x89PNG")
-    table = pd.read_csv(folder / "reports/tables/denoising.csv")
+    table = pd.read_csv(folder / "reports/mnist/tables/denoising.csv")
     assert {VARIANT, MORE, "pca_8", "classical"} == set(table["variant"])
-    assert {"raw_pixels", MORE} <= set(pd.read_csv(folder / "reports/leaderboard.csv")["variant"])
-    verdicts = json.loads((folder / "reports/claims.json").read_text(encoding="utf-8"))
+    assert {"raw_pixels", MORE} <= set(pd.read_csv(folder / "reports/mnist/leaderboard.csv")["variant"])
+    verdicts = json.loads((folder / "reports/mnist/claims.json").read_text(encoding="utf-8"))
     assert {entry["source"] for entry in verdicts} == set("ABCDE")
-    report = (folder / "reports/report.md").read_text(encoding="utf-8")
+    report = (folder / "reports/mnist/report.md").read_text(encoding="utf-8")
     assert all(f"## {title}" in report for title in ("Denoising", "Generation", "Checkerboards"))
     run = small_project.runs()[f"{VARIANT}-mnist-fast-0"]
     assert "denoising/0.2.gain_db" in run.data.metrics
@@ -86,14 +87,14 @@ def test_a_new_analysis_touches_its_module_its_numbers_and_its_section(small_pro
     path = small_project.folder / "src/latentlab/report/sections.py"
     text = path.read_text(encoding="utf-8")
     section = (
-        '\n\nSECTIONS.append(Section("Brightness", {"brightness": bars("brightness/mean", "Brightness", "mean pixel")}, '
-        'between("Brightness", "brightness/mean"), "brightness"))\n'
+        '\n\nSECTIONS.append(Section("Brightness", {"brightness": partial(bars, path="brightness/mean", title="Brightness",'
+        ' unit="mean pixel")}, partial(between, words="Brightness", path="brightness/mean"), "brightness"))\n'
     )
     path.write_text(text + section, encoding="utf-8")
     ran = small_project.repro("analyses/dvc.yaml")
-    assert {stage for stage in ran if "@" in stage} == (
+    assert {stage for stage in ran if "fast-0" in stage} == (
         named("analyse", f"{VARIANT}-mnist-fast-0-brightness") | named("analyse_more", f"{MORE}-mnist-fast-0-brightness")
     )
-    report = (small_project.folder / "analyses/reports/report.md").read_text(encoding="utf-8")
+    report = (small_project.folder / "analyses/reports/mnist/report.md").read_text(encoding="utf-8")
     assert "## Brightness" in report
     assert "figures/brightness.png" in report

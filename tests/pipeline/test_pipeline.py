@@ -40,12 +40,12 @@ def test_what_the_stages_leave(small_project):
         assert training["variant"]["latent_dim"] == 8
         assert {"code", "data_digest", "precision", "fingerprint"} <= set(training)
     assert pd.read_csv(run / "confusion.csv")["count"].sum() == 200
-    assert np.load(run / "reconstructions/arrays.npz")["reconstructions"].shape == (2, 10, 28, 28)
+    assert np.load(run / "reconstructions/arrays.npz")["reconstructions"].shape == (2, 10, 1, 28, 28)
     assert len(pd.read_csv(run / "curve.csv")) == 2
 
 
 def test_tables_figures_and_report(small_project):
-    reports = small_project.folder / "reports"
+    reports = small_project.folder / "reports/mnist"
     table = leaderboard(small_project)
     assert set(table.index) == {*VARIANTS, "pca_8"}
     assert table.loc[VARIANTS, ["test_mse", "svm_rbf_accuracy", "num_parameters"]].notna().all(axis=None)
@@ -104,7 +104,7 @@ def test_logging_can_be_replayed_into_a_new_store(small_project):
 def test_dvc_commands_that_people_use(small_project):
     metrics = json.loads(small_project.run("dvc", "metrics", "show", "--json"))
     assert "results/mnist/fast/mlp_8/seed_0/metrics.json" in metrics[""]["data"]
-    assert "reports/summary.json" in metrics[""]["data"]
+    assert "reports/mnist/summary.json" in metrics[""]["data"]
     small_project.run("dvc", "plots", "show", "--out", "page")
     page = (small_project.folder / "page/index.html").read_text(encoding="utf-8")
     assert all(name in page for name in VARIANTS)
@@ -139,7 +139,7 @@ def test_bad_input_is_one_clear_error_before_any_work(small_project):
 
 
 def leaderboard(project: Project) -> pd.DataFrame:
-    return pd.read_csv(project.folder / "reports/leaderboard.csv").set_index("variant")
+    return pd.read_csv(project.folder / "reports/mnist/leaderboard.csv").set_index("variant")
 
 
 def test_a_new_variant_touches_params_alone(small_project):
@@ -156,7 +156,9 @@ def test_a_second_seed_trains_each_variant_once_more_and_gives_a_spread(small_pr
     content = small_project.params()
     content["run"]["seeds"] = [0, 1]
     small_project.write_params(content)
-    assert small_project.repro("compare") == {"plan", "compare"} | stages_of(*(f"{name}-mnist-fast-1" for name in VARIANTS))
+    assert small_project.repro("compare") == {"plan", "compare@mnist"} | stages_of(
+        *(f"{name}-mnist-fast-1" for name in VARIANTS)
+    )
     table = leaderboard(small_project)
     assert "mlp_new" not in table.index  # no trace of the variant that has gone
     assert (table.loc[VARIANTS, "num_seeds"] == 2).all()
@@ -167,7 +169,7 @@ def test_a_seed_that_is_no_longer_selected_counts_and_a_comment_runs_nothing(sma
     small_project.run("git", "checkout", "--force", "params.yaml")
     path = small_project.folder / "src/latentlab/models/mlp.py"
     path.write_text(path.read_text(encoding="utf-8") + "\n# a comment\n", encoding="utf-8")
-    assert small_project.repro("compare") == {"plan", "compare"}
+    assert small_project.repro("compare") == {"plan", "compare@mnist"}
     assert (leaderboard(small_project).loc[VARIANTS, "num_seeds"] == 2).all()
 
 
@@ -175,7 +177,7 @@ def test_a_changed_number_of_a_variant_runs_that_variant_and_what_compares_it(sm
     content = small_project.params()
     content["variants"]["mlp_8"]["latent_dim"] = 6
     small_project.write_params(content)
-    assert small_project.repro("compare") == {"plan", "compare"} | stages_of("mlp_8-mnist-fast-0")
+    assert small_project.repro("compare") == {"plan", "compare@mnist"} | stages_of("mlp_8-mnist-fast-0")
     # the other seed was made by another plan
     assert list(leaderboard(small_project).loc[["mlp_8", "vae_2"], "num_seeds"]) == [1, 2]
 
@@ -183,4 +185,4 @@ def test_a_changed_number_of_a_variant_runs_that_variant_and_what_compares_it(sm
 def test_an_edit_of_a_family_runs_that_family(small_project):
     path = small_project.folder / "src/latentlab/models/mlp.py"
     path.write_text(path.read_text(encoding="utf-8") + "\nOTHER = 1\n", encoding="utf-8")
-    assert small_project.repro("compare") == {"plan", "compare"} | stages_of("mlp_8-mnist-fast-0")
+    assert small_project.repro("compare") == {"plan", "compare@mnist"} | stages_of("mlp_8-mnist-fast-0")

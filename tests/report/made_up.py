@@ -26,7 +26,7 @@ def named(*keys: Sequence[object]) -> list[str]:
 
 
 SAMPLES = ("precision", "recall", "frechet_distance", "nearest_cosine")
-WAYS = (("linear",), ("equal_digits", "different_digits"), ("step_ratio", "midpoint_distance", "crossfade_distance"))
+WAYS = (("linear",), ("equal_classes", "different_classes"), ("step_ratio", "midpoint_distance", "crossfade_distance"))
 NAMES = {
     "denoising": named(SIGMAS, ("psnr_in", "psnr", "gain_db")),
     "interpolation": [*named(*WAYS), "real_distance"],
@@ -76,7 +76,7 @@ def runs(variants: Sequence[str] = tuple(PROJECT.variants), seeds: Sequence[int]
         name: {"latent_dim": each.num_components, "test_mse": 0.06 / each.num_components**0.5, "svm_rbf_accuracy": 0.97}
         for name, each in PROJECT.baselines.items()
     }
-    return Results(made, pca | {"raw_pixels": {"latent_dim": 784, "svm_rbf_accuracy": 0.985}}, {})
+    return Results(made, pca | {"raw_pixels": {"latent_dim": 784, "svm_rbf_accuracy": 0.985}}, {}, "mnist")
 
 
 def png(figure: Figure, folder: Path) -> bytes:
@@ -86,7 +86,7 @@ def png(figure: Figure, folder: Path) -> bytes:
 
 
 def of_core(results: Results) -> Content:
-    return Content(PROJECT, tables.leaderboard(PROJECT, results), results.shown(PROJECT))
+    return Content(PROJECT, "mnist", tables.leaderboard(PROJECT, results), results.shown(PROJECT))
 
 
 def table(analysis: str, names: Sequence[str], *, spread: bool) -> pd.DataFrame:
@@ -119,4 +119,4 @@ def of_analyses(names: Sequence[str] = (*VARIANTS, *BASELINES), *, spread: bool 
     found = runs([name for name in names if name in PROJECT.variants])
     made = {analysis: table(analysis, names, spread=spread) for analysis in NAMES}
     leaderboard, shown = tables.leaderboard(PROJECT, found), found.shown(PROJECT)
-    return Content(PROJECT, leaderboard, shown, made | changed, SETTINGS, codecs())
+    return Content(PROJECT, "mnist", leaderboard, shown, made | changed, SETTINGS, codecs())

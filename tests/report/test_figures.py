@@ -103,6 +103,6 @@ def test_reconstructions_show_the_original_once(tmp_path, monkeypatch):
     content = made_up.of_core(made_up.runs(["mlp_2", "mlp_4"]))
     for result in content.shown.values():
         result.run.reconstructions.mkdir(parents=True)
-        np.savez(result.run.reconstructions / "arrays.npz", reconstructions=np.zeros((2, 10, 28, 28), np.uint8))
+        np.savez(result.run.reconstructions / "arrays.npz", reconstructions=np.zeros((2, 10, 1, 28, 28), np.uint8))
     figure = core.reconstructions(content)
     assert [axes.get_ylabel() for axes in figure.axes] == ["original", "mlp_2", "mlp_4"]

@@ -146,7 +146,7 @@ def test_few_names_are_all_shown_and_of_many_those_that_are_compared():
 
 
 def images(count: int) -> np.ndarray:
-    return np.random.default_rng(0).integers(0, 255, (count, 28, 28), dtype=np.uint8)
+    return np.random.default_rng(0).integers(0, 255, (count, 1, 28, 28), dtype=np.uint8)
 
 
 def test_strips_have_their_names_beside_them_which_are_not_cut_off():
@@ -155,7 +155,7 @@ def test_strips_have_their_names_beside_them_which_are_not_cut_off():
     assert [axes.get_ylabel() for axes in figure.axes] == names
     shown = figure.axes[0].images[0].get_array()
     assert shown.shape == (28, 280)
-    assert np.array_equal(shown[:, 28:56], images(10)[1])
+    assert np.array_equal(shown[:, 28:56], images(10)[1, 0])
     figure.draw_without_rendering()
     assert figure.axes[0].yaxis.label.get_window_extent().x0 >= 0
 
@@ -164,22 +164,24 @@ def test_mosaics():
     grid = pictures.mosaics({"vae_2": images(225)}, "Title", 3.0).axes[0]
     shown = grid.images[0].get_array()
     assert shown.shape == (420, 420)
-    assert np.array_equal(shown[28:56, :28], images(225)[15])
+    assert np.array_equal(shown[28:56, :28], images(225)[15, 0])
     assert [tick.get_text() for tick in grid.get_yticklabels()] == ["3", "0", "-3"]
     assert [tick.get_text() for tick in grid.get_xticklabels()] == ["-3", "0", "3"]
 
 
-def test_maps_name_the_digits():
+def test_maps_name_the_classes():
     random = np.random.default_rng(0)
-    digits = np.arange(50) % 10
-    apart = np.stack([10.0 * digits, random.normal(size=50)], axis=1)
-    figure = pictures.maps({"apart": (apart, digits), "together": (np.zeros((50, 2)), digits)}, "Title", 3.0)
+    labels = np.arange(50) % 10
+    apart = np.stack([10.0 * labels, random.normal(size=50)], axis=1)
+    figure = pictures.maps(
+        {"apart": (apart, labels), "together": (np.zeros((50, 2)), labels)}, [*"0123456789"], "Title", 3.0
+    )
     names = [str(digit) for digit in range(10)]
     assert [text.get_text() for text in figure.legends[0].get_texts()] == names
     assert [text.get_text() for text in figure.axes[0].texts] == names
     assert len(figure.axes[1].texts) == 1
     assert figure.axes[0].patches[0].get_extents().width > 0
-    assert not pictures.maps({"apart": (apart, digits)}, "Title").axes[0].patches
+    assert not pictures.maps({"apart": (apart, None)}, [], "Title").axes[0].patches
 
 
 def test_spectra_share_a_scale_and_have_the_period_of_two_pixels_on_its_line():
@@ -215,11 +217,12 @@ def arrays() -> dict[str, dict[str, np.ndarray]]:
     """What the analyses leave of a VAE with two numbers in the code."""
     random = np.random.default_rng(0)
     maps = {f"tsne_{count}": random.normal(size=(count, 2)) for count in (20, 50)}
-    maps |= {f"digits_{count}": np.arange(count) % 10 for count in (20, 50)}
+    maps |= {f"labels_{count}": np.arange(count) % 10 for count in (20, 50)}
     return {
         "denoising": {"denoising": np.stack([np.stack([images(10)] * 2)] * len(SIGMAS))},
         "interpolation": {"interpolation_linear": images(10), "interpolation_spherical": images(10)},
-        "latent_space": maps | {"codes": random.normal(size=(50, 2)), "digits": np.arange(50) % 10},
+        "latent_space": maps
+        | {"codes": random.normal(size=(50, 2)), "labels": np.arange(50) % 10, "classes": np.array([*"0123456789"])},
         "generation": {"samples_standard_normal": images(100), "grid": images(225), "stochastic": images(11)},
         "checkerboard": {"spectrum": random.uniform(1, 2, (28, 28))},
     }

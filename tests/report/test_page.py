@@ -113,24 +113,26 @@ def workspace(tmp_path, monkeypatch):
         shutil.copy(ROOT / path, path)
     found, content = made_up.runs(["mlp_8"], [0]), made_up.of_analyses(["mlp_8", *made_up.BASELINES], spread=False)
     monkeypatch.setattr("latentlab.comparison.results.read", lambda *_: found)
-    made = {paths.LEADERBOARD: content.leaderboard, paths.ANALYSES_LEADERBOARD: content.leaderboard}
-    made |= {paths.ANALYSES_TABLES / f"{name}.csv": table for name, table in content.tables.items()}
-    for path, table in (made | {paths.codecs("mnist"): made_up.codecs()}).items():
+    monkeypatch.setattr("latentlab.comparison.results.codecs", lambda _: made_up.codecs())
+    files = paths.reports("mnist", "analyses")
+    made = {each.leaderboard: content.leaderboard for each in (paths.reports("mnist"), files)}
+    made |= {files.tables / f"{name}.csv": table for name, table in content.tables.items()}
+    for path, table in made.items():
         write_csv(table, path)
-    paths.CLAIMS_PAGE.write_text(CLAIMS, encoding="utf-8")
+    files.claims_page.write_text(CLAIMS, encoding="utf-8")
     folder = found.runs[0].run.reconstructions
     folder.mkdir(parents=True)
-    np.savez(folder / "arrays.npz", reconstructions=np.zeros((2, 10, 28, 28), np.uint8))
+    np.savez(folder / "arrays.npz", reconstructions=np.zeros((2, 10, 1, 28, 28), np.uint8))
 
 
 @pytest.mark.parametrize(
-    ("stages", "page", "num_figures"),
-    [((plot, report), paths.REPORT_PAGE, 8), ((plot_analyses, report_analyses), paths.ANALYSES_REPORT_PAGE, 7)],
+    ("stages", "home", "num_figures"), [((plot, report), ".", 8), ((plot_analyses, report_analyses), "analyses", 7)]
 )
 @pytest.mark.usefixtures("workspace")
-def test_the_stages_make_the_report_of_one_variant(stages, page, num_figures):
+def test_the_stages_make_the_report_of_one_variant(stages, home, num_figures):
     for stage in stages:
-        stage.main()
+        stage.main("mnist")
+    page = paths.reports("mnist", home).report_page
     text = page.read_text(encoding="utf-8")
     assert text.count("data:image/png;base64,") == num_figures
     assert len(list((page.parent / "figures").glob("*.png"))) == num_figures

@@ -94,7 +94,7 @@ def run_trials(
         lives[number] = kind()
         yield lives[number]
 
-    task = objective.Task(small, Splits(train, validation, validation), torch.device("cpu"), track)
+    task = objective.Task(small, Splits(train, validation, validation, ["one"]), torch.device("cpu"), track)
     with TemporaryDirectory() as folder:
         worker.work(search, task, count or small.num_trials, Path(folder) / "lock")
     return search, lives
@@ -179,7 +179,7 @@ def test_the_known_variant_of_a_drawn_candidate_is_the_same_draw(seed):
     trial = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=seed)).ask()
     try:
         candidate = space.draw(trial, REAL)
-        space.sizes(candidate.variant)
+        space.sizes(candidate.variant, (1, 28, 28))
     except ParamsError:
         return  # layers that do not fit
     known = candidate.variant.model_copy(update={"training": "cae"})
@@ -194,7 +194,9 @@ def test_a_known_variant_in_the_queue_is_trained_as_it_is():
     candidate = space.draw(search.ask(), REAL)
     assert candidate.variant.architecture == PROJECT.variant("cae_tradeoff").architecture
     assert candidate.training == REAL.training
-    assert space.sizes(candidate.variant) == space.Sizes(latent_dim=16, num_parameters=85_649, num_macs=1_856_512)
+    assert space.sizes(candidate.variant, (1, 28, 28)) == space.Sizes(
+        latent_dim=16, num_parameters=85_649, num_macs=1_856_512
+    )
 
 
 # the front
@@ -485,7 +487,7 @@ def test_the_winners_become_variants_of_the_project(tmp_path, monkeypatch):
     assert outcome.write_found(small, search.trials, tmp_path / "study/found.yaml") == ["tradeoff_found"]
     (tmp_path / "params.yaml").write_bytes((ROOT / "params.yaml").read_bytes())
     joined = params.load(tmp_path)
-    check.check(joined.variants)
+    check.check(joined.variants, {"mnist": (1, 28, 28)})
     best = outcome.winners(search.trials, small)["tradeoff_found"]
     expected = best.user_attrs["variant"] | {"training": "tradeoff_found"}
     assert joined.variant("tradeoff_found").model_dump() == expected

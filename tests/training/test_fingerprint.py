@@ -50,7 +50,7 @@ def replaced(file: str, before: str, after: str) -> Change:
         replaced("training/devices.py", "set_flush_denormal(True)", "set_flush_denormal(False)"),
         replaced("training/devices.py", "torch.set_num_threads(", "torch.set_num_threads(1 + "),
         replaced("training/run.py", "torch.linspace(least, largest", "torch.linspace(least, 0.9 * largest"),
-        replaced("training/loop.py", "torch.randperm(num_images", "torch.randperm(num_images + 0"),
+        replaced("training/loop.py", "torch.randperm(len(inputs)", "torch.randperm(len(inputs) + 0"),
         replaced("training/optim.py", "3.4445", "3.4446"),
         replaced("models/strided_cae.py", "super().__init__()", "super().__init__(); self.other = 1"),
         replaced("data/images.py", ".div_(255)", ".div_(256)"),

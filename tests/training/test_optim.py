@@ -62,7 +62,7 @@ def test_muon_scales_tall_matrices():
 
 @pytest.mark.parametrize("recipe", ["fast", "published"])
 def test_every_parameter_has_one_optimiser(recipe):
-    model = models.build(PROJECT.variant("cae_batch_norm"), 0)
+    model = models.build(PROJECT.variant("cae_batch_norm"), (1, 28, 28), 0)
     made = optim.optimizers(model, PROJECT.recipes[recipe]["cae"].optimizer, torch.float32)
     owned = [parameter for optimiser in made for group in optimiser.param_groups for parameter in group["params"]]
     assert len(owned) == len({id(parameter) for parameter in owned}) == len(list(model.parameters()))

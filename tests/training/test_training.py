@@ -47,11 +47,12 @@ def settings(**changes: object) -> Training:
 
 def trained(name: str, how: Training, seed: int = 0, count: int = 40) -> tuple[nn.Module, list[dict[str, float]]]:
     variant = PROJECT.variant(name)
-    model = models.build(variant, seed)
-    pairs = [(data.degrade(part, variant.input_size), part) for part in (images(count), images(20, 1))]
+    model = models.build(variant, SHAPE, seed)
+    pairs = [(data.degrade(part, variant.downsampling), part) for part in (images(count), images(20, 1))]
     return model, list(training.fit(model, *pairs, how, variant.input_noise, seed, torch.float32, Counter()))
 
 
+SHAPE = (1, 28, 28)
 GOLDEN = json.loads((ROOT / "tests/golden/losses.json").read_text(encoding="utf-8"))
 
 
@@ -59,15 +60,15 @@ GOLDEN = json.loads((ROOT / "tests/golden/losses.json").read_text(encoding="utf-
 def test_the_first_losses_of_a_family_are_what_they_were(family):
     variant, expected = Variant.model_validate(GOLDEN[family]["variant"]), GOLDEN[family]["losses"]
     x = images(48) * torch.linspace(0, 1, 48).reshape(-1, 1, 1, 1)  # normalisation magnifies rounding where all are alike
-    pair = (data.degrade(x, variant.input_size), x)
+    pair = (data.degrade(x, variant.downsampling), x)
     how = settings(epochs=3, batch_size=48)  # one step an epoch
-    records = training.fit(models.build(variant, 0), pair, pair, how, None, 0, torch.float32, Counter())
+    records = training.fit(models.build(variant, SHAPE, 0), pair, pair, how, None, 0, torch.float32, Counter())
     assert [record["train_loss"] for record in records] == pytest.approx(expected, rel=3e-4)
 
 
 def test_against_a_plain_loop():
     model, records = trained("cae_tradeoff", settings())
-    reference = models.build(PROJECT.variant("cae_tradeoff"), 0)
+    reference = models.build(PROJECT.variant("cae_tradeoff"), SHAPE, 0)
     optimiser = torch.optim.Adam(reference.parameters(), lr=1e-3)
     order = torch.Generator().manual_seed(0)
     x = images(40)
@@ -114,10 +115,10 @@ def test_a_training_that_goes_on_after_an_interruption_is_the_same_to_the_bit(na
         how = how.model_copy(update={"schedule": how.schedule.model_copy(update={"patience": 0, "threshold": 0.5})})
     devices.make_deterministic()
     variant = PROJECT.variant(name)
-    pairs = [(data.degrade(part, variant.input_size), part) for part in (images(40), images(20, 1))]
+    pairs = [(data.degrade(part, variant.downsampling), part) for part in (images(40), images(20, 1))]
 
     def run(stop_after: int | None) -> tuple[nn.Module, list[dict[str, float]]]:
-        model, records = models.build(variant, 0), []
+        model, records = models.build(variant, SHAPE, 0), []
         kept = checkpoint.EpochFile(tmp_path / "state.pt", "a training")
         for record in training.fit(model, *pairs, how, variant.input_noise, 0, torch.float32, Counter(), kept):
             records.append(record)
@@ -148,7 +149,7 @@ def test_a_gpu_trains_as_the_cpu_does(name):
     finals = []
     for device in ("cpu", "cuda"):
         pairs = ((x.to(device), x.to(device)), (y.to(device), y.to(device)))
-        model = models.build(variant, 0).to(device)
+        model = models.build(variant, SHAPE, 0).to(device)
         *_, last = training.fit(model, *pairs, how, variant.input_noise, 0, torch.float32, Counter())
         finals.append(last["validation_mse"])
     assert finals[1] == pytest.approx(finals[0], rel=0.05)
@@ -172,7 +173,7 @@ def test_the_state_of_another_training_or_a_damaged_one_is_not_used(tmp_path, ca
 def test_every_image_is_counted_also_in_an_incomplete_batch():
     variant, counter = PROJECT.variant("mlp_2"), Counter()
     x = images(37)
-    list(training.fit(models.build(variant, 0), (x, x), (x, x), settings(epochs=3), None, 0, torch.float32, counter))
+    list(training.fit(models.build(variant, SHAPE, 0), (x, x), (x, x), settings(epochs=3), None, 0, torch.float32, counter))
     assert counter.seen == 3 * 37
 
 
@@ -205,7 +206,7 @@ def test_a_loss_that_is_not_finite_stops_the_training():
     variant = PROJECT.variant("mlp_2")
     x = torch.full((16, 1, 28, 28), math.nan)
     with pytest.raises(training.TrainingError, match="nan in epoch 1, step 1:"):
-        list(training.fit(models.build(variant, 0), (x, x), (x, x), settings(), None, 0, torch.float32, Counter()))
+        list(training.fit(models.build(variant, SHAPE, 0), (x, x), (x, x), settings(), None, 0, torch.float32, Counter()))
 
 
 @pytest.mark.parametrize(
@@ -226,7 +227,7 @@ def test_the_device_is_one_of_this_machine(monkeypatch, cuda, mps, chosen, named
 
 
 def test_the_checkpoint_is_the_same_to_the_byte(tmp_path):
-    model = models.build(PROJECT.variant("cae_batch_norm"), 0)
+    model = models.build(PROJECT.variant("cae_batch_norm"), SHAPE, 0)
     description = {"variant": PROJECT.variant("cae_batch_norm").model_dump(), "seed": 0}
     for name in "ab":
         checkpoint.save(model, description, tmp_path / name / "model.safetensors")
@@ -237,7 +238,7 @@ def test_the_checkpoint_is_the_same_to_the_byte(tmp_path):
 def test_a_variant_that_denoises_is_fed_noise_and_compared_with_the_clean_image():
     variant, x = PROJECT.variant("mlp_32_denoise"), images(64)
     seen: list[tuple[torch.Tensor, torch.Tensor]] = []
-    model = models.build(variant, 0)
+    model = models.build(variant, SHAPE, 0)
     plain_loss = type(model).loss
 
     def watched(inputs, target, generator):
@@ -264,7 +265,7 @@ def test_bfloat16_is_close_to_float32_and_leaves_the_weights_float32(name):
     variant, x = PROJECT.variant(name), images(64)
     losses = {}
     for precision in (torch.float32, torch.bfloat16):
-        model = models.build(variant, 0)
+        model = models.build(variant, SHAPE, 0)
         how = settings(batch_size=32, optimizer=PROJECT.recipes["fast"][variant.training].optimizer.model_dump())
         records = list(training.fit(model, (x, x), (x, x), how, variant.input_noise, 0, precision, Counter()))
         losses[precision] = [records[-1]["train_loss"], records[-1]["validation_loss"]]
@@ -305,3 +306,15 @@ print(mallinfo().arena + mallinfo().hblkhd)
         for mode in ("keep", "give back")
     }
     assert held["keep"] - held["give back"] > 64e6
+
+
+def test_an_epoch_of_several_passes_is_as_many_epochs_of_one():
+    variant, x = PROJECT.variant("mlp_2"), images(40)
+    weights, losses = [], []
+    for how, num_passes in ((settings(epochs=6, batch_size=20), 1), (settings(epochs=2, batch_size=20), 3)):
+        model = models.build(variant, SHAPE, 0)
+        records = list(training.fit(model, (x, x), (x, x), how, None, 0, torch.float32, Counter(), num_passes=num_passes))
+        weights.append(torch.cat([each.flatten() for each in model.parameters()]))
+        losses.append([record["train_loss"] for record in records])
+    assert torch.equal(*weights)
+    assert losses[1] == pytest.approx([sum(losses[0][:3]) / 3, sum(losses[0][3:]) / 3])

@@ -49,11 +49,11 @@ def export(variant: str, output: Path | None) -> None:
         raise UserError(f"{model.name}: the file does not say a name for the folder: give --output FOLDER")
     folder = output or paths.EXPORTS / model.name
     dataset = inputs.dataset_of(model)
-    test, train = (torch.from_numpy(inputs.read_dataset(dataset, part)[0]).unsqueeze(1) for part in ("t10k", "train"))
+    test, train = (inputs.read_dataset(dataset, part)[0].images for part in ("t10k", "train"))
     with _all_or_nothing(folder) as partial:
-        size = model.variant.input_size
-        print(f"{model.name}: images of {size}x{size} -> codes of {model.code_shape.numel():,} -> images of 28x28")
-        given = _given(model, data.degrade(test, size))
+        given = _given(model, data.degrade(test, model.variant.downsampling))
+        taken, restored = ("x".join(map(str, images.shape[2:])) for images in (given[ENCODER], test))
+        print(f"{model.name}: images of {taken} -> codes of {model.code_shape.numel():,} -> images of {restored}")
         exported = {part: onnxmodels.to_onnx(model, part) for part in PARTS}
         differences = {part.name: _difference(model, part, each, given[part]) for part, each in exported.items()}
         print(f"largest differences from torch on {len(test):,} test images, in float32 (tolerance {TOLERANCE:g}):")

@@ -3,6 +3,7 @@
 Legend: N images, D numbers in the code.
 """
 
+import math
 import os
 import sys
 from collections.abc import Sequence
@@ -68,7 +69,7 @@ def interpolate(
     """The way from one image to another, through the code."""
     model, inputs = _read(variant, ends, how, output)
     way = interpolation.spherical if spherical else interpolation.linear
-    strip = interpolation.strip(model.encode, model.decode, inputs.images, steps, way).unsqueeze(1)
+    strip = interpolation.strip(model.encode, model.decode, inputs.images, steps, way)
     decoded = strip[1:-1]
     _print_errors(inputs.names, decoded[[0, -1]], inputs.images)
     lengths = np.sqrt(mean_squared_errors(decoded[1:], decoded[:-1]))
@@ -77,7 +78,7 @@ def interpolate(
         f"{len(lengths)} steps of {lengths.mean():.4g} per pixel (root mean square); the largest is {ratio:.2f} times that"
     )
     titles = ["first", *(f"{step / (steps - 1):.2f}" for step in range(steps)), "second"]
-    picture = pictures.plain(decoded[:, 0].numpy()) if plain else pictures.sheet(strip[None, :, 0].numpy(), titles)
+    picture = pictures.plain(decoded.numpy()) if plain else pictures.sheet(strip[None].numpy(), titles)
     _write(pictures.png(picture), output)
 
 
@@ -93,10 +94,10 @@ def sample(variant: str, num: int, seed: int, output: Path, plain: bool) -> None
         print(f"{num:,} samples from the standard normal distribution")
         codes = generation.normal_codes(model.code_shape, num, seed)
     else:
-        images, _ = read_dataset(dataset_of(model), "train")
+        images = read_dataset(dataset_of(model), "train")[0].images
         settings = generation.Settings.model_validate(analyses.load().settings["generation"])
         order = np.random.default_rng(seed).permutation(len(images))
-        fitted = torch.from_numpy(images[order[: settings.num_fitted]]).unsqueeze(1)
+        fitted = images[torch.from_numpy(order[: settings.num_fitted])]
         print(f"{num:,} samples from a Gaussian mixture fitted to the codes of {len(fitted):,} training images")
         codes = generation.mixture_codes(model.encode(fitted), num, settings.mixture_components, len(fitted), seed)
     _write_grid(output, model.decode(codes), plain)
@@ -126,35 +127,38 @@ def decode(variant: str, codes: Path, output: Path, plain: bool) -> None:
 
 
 def embed(variant: str, marked: Sequence[Path], how: Preparation, num: int, seed: int, output: Path) -> None:
-    """A map of the codes of test images, coloured by digit, with the user's own pictures on it."""
+    """A map of the codes of test images, coloured by class, with the user's own pictures on it."""
     # scikit-learn takes a second to import, which the other commands do without
     from latentlab.evaluation import latent_space
 
     check_output(output, ".png", marked)
     model = named.get(variant)
-    all_images, all_digits = read_dataset(dataset_of(model), "t10k")
-    chosen = latent_space.first_of_each_digit(all_digits, num)
-    digits = all_digits[chosen]
-    images, notes, names = torch.from_numpy(all_images[chosen]).unsqueeze(1), [], []
+    test, classes = read_dataset(dataset_of(model), "t10k")
+    every = None if test.labels is None else test.labels.numpy()
+    chosen = latent_space.chosen_points(every, len(test), num)
+    labels = None if every is None else every[chosen]
+    images, notes, names = test.images[torch.from_numpy(chosen)], [], []
     if marked:
-        own = read_inputs(marked, how, dataset_of(model))
+        own = read_inputs(marked, how, model)
         images, notes, names = torch.cat([images, own.images]), own.notes, own.names
     codes = model.encode(images).flatten(1).numpy()
     is_plane = codes.shape[1] == 2
     points = codes if is_plane else latent_space.tsne(codes, PERPLEXITY, seed)
     _print_head(model, notes)
     for what, each in [("codes", codes)] if is_plane else [("codes", codes), ("t-SNE", points)]:
-        measured = latent_space.clustering(each[: len(digits)], digits)
+        if labels is None:
+            break
+        measured = latent_space.clustering(each[: len(labels)], labels)
         accuracy = measured["knn10_accuracy"]
         print(f"{what}: silhouette {measured['silhouette']:.3f}, 10-nearest-neighbour accuracy {accuracy:.3f}")
-    title = f"{len(digits):,} test images in {'the code' if is_plane else 't-SNE of the code'} of {model.name}"
-    labels = [_literal(printable(Path(name).name)) for name in names]
-    stars = list(zip(labels, points[len(digits) :], strict=True))
-    _write(pictures.scatter(points[: len(digits)], digits, stars, _literal(title)), output)
+    title = f"{len(chosen):,} test images in {'the code' if is_plane else 't-SNE of the code'} of {model.name}"
+    stars = [_literal(printable(Path(name).name)) for name in names]
+    marks = list(zip(stars, points[len(chosen) :], strict=True))
+    _write(pictures.scatter(points[: len(chosen)], labels, classes, marks, _literal(title)), output)
 
 
 def mean_squared_errors(outputs: Tensor, targets: Tensor) -> list[float]:
-    """Squared error per pixel of each of N images (N, 1, 28, 28)."""
+    """Squared error per pixel of each of N images (N, C, H, W)."""
     errors: list[float] = (outputs - targets).square().double().mean(dim=(1, 2, 3)).tolist()
     return errors
 
@@ -194,7 +198,7 @@ def _read(
     if output:
         check_output(output, suffix, sources)
     model = named.get(variant)
-    inputs = read_inputs(sources, how, dataset_of(model))
+    inputs = read_inputs(sources, how, model)
     _print_head(model, inputs.notes)
     return model, inputs
 
@@ -203,7 +207,8 @@ def _print_head(model: TrainedModel, notes: Sequence[str] = ()) -> None:
     for note in notes:
         print(f"note: {printable(note)}", file=sys.stderr)
     size = model.code_shape.numel()
-    print(f"{model.name}: code of {size:,} number{'s' if size > 1 else ''}, compression ratio {784 / size:g}")
+    ratio = math.prod(model.shape) / size
+    print(f"{model.name}: code of {size:,} number{'s' if size > 1 else ''}, compression ratio {ratio:g}")
 
 
 def _print_errors(names: Sequence[str], outputs: Tensor, targets: Tensor) -> None:
@@ -220,13 +225,13 @@ def _write_columns(output: Path | None, columns: dict[str, Tensor], plain: bool)
     """Writes images side by side, a column for each kind; of a plain picture the last kind alone."""
     if output is None:
         return
-    images = torch.stack(list(columns.values()), dim=1).squeeze(2).numpy()  # (N, kinds, 28, 28)
+    images = torch.stack(list(columns.values()), dim=1).numpy()  # (N, kinds, C, H, W)
     picture = pictures.plain(images[:, -1]) if plain else pictures.sheet(images, list(columns))
     _write(pictures.png(picture), output)
 
 
 def _write_grid(output: Path, images: Tensor, plain: bool) -> None:
-    flat = images.squeeze(1).numpy()
+    flat = images.numpy()
     num_columns = min(len(flat), 10) if len(flat) <= 100 else int(np.ceil(len(flat) ** 0.5))
     picture = pictures.plain(flat) if plain else pictures.sheet(pictures.grid(flat, num_columns))
     _write(pictures.png(picture), output)

@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 
 from latentlab import paths
-from latentlab.data import drawing
+from latentlab.data import drawing, own
+from latentlab.data import images as data
 from latentlab.errors import UserError
 from latentlab.models.trained import TrainedModel
 
@@ -23,6 +24,10 @@ Array = np.ndarray
 Source = int | Path  # a test image by its index, or a picture of the user's
 
 MOST_IMAGES = 10_000  # that one command reads or makes
+
+
+# data sets whose images are characters, each in the middle of its image, bright on dark
+CHARACTERS = ("mnist", "kmnist", "qmnist", "emnist_balanced", "emnist_letters", "digits")
 
 
 @dataclass(frozen=True)
@@ -40,15 +45,15 @@ class Preparation:
 
 @dataclass(frozen=True)
 class Inputs:
-    """Images (N, 1, 28, 28) in [0, 1], what each is, and what was done to the user's own."""
+    """Images (N, C, H, W) in [0, 1], what each is, and what was done to the user's own."""
 
     images: Tensor
     names: list[str]
     notes: list[str]
 
 
-def read_inputs(sources: Sequence[Source], how: Preparation, dataset: str) -> Inputs:
-    """Test images of a data set and the user's own pictures, as the models take them.
+def read_inputs(sources: Sequence[Source], how: Preparation, model: TrainedModel) -> Inputs:
+    """Test images of a model's data set and the user's own pictures, as the model takes them.
 
     Raises:
         UserError: There are none, too many, or one of them cannot be read.
@@ -57,32 +62,48 @@ def read_inputs(sources: Sequence[Source], how: Preparation, dataset: str) -> In
         raise UserError("no image is given: --index N for a test image, or --image FILE for a picture of yours")
     if len(sources) > MOST_IMAGES:
         raise UserError(f"more than {MOST_IMAGES:,} images")
-    test_images, classes = np.empty((0, 28, 28)), np.empty(0)
+    test, classes = data.Images(torch.empty(0), None), list[str]()
     if any(isinstance(source, int) for source in sources):
-        test_images, classes = read_dataset(dataset, "t10k")
-    images: list[Array] = []
+        test, classes = read_dataset(dataset_of(model), "t10k")
+    images: list[Tensor] = []
     names: list[str] = []
     notes: list[str] = []
     for source in sources:
         if isinstance(source, Path):
-            image, done = prepare(source, how)
+            image, done = prepare(source, how, model)
             images.append(image)
             names.append(str(source))
             notes += done
-        elif 0 <= source < len(test_images):
-            images.append(test_images[source])
-            names.append(f"test image {source}, digit {classes[source]}")
+        elif 0 <= source < len(test):
+            images.append(test.images[source])
+            label = "" if test.labels is None else f", class {classes[int(test.labels[source])]}"
+            names.append(f"test image {source}{label}")
         else:
-            raise UserError(f"there is no test image {source}: choose from 0 to {len(test_images) - 1}")
-    return Inputs(torch.from_numpy(np.stack(images)).unsqueeze(1), names, notes)
+            raise UserError(f"there is no test image {source}: choose from 0 to {len(test) - 1}")
+    return Inputs(torch.stack(images), names, notes)
 
 
-def prepare(path: Path, how: Preparation) -> tuple[Array, list[str]]:
-    """A user's picture as an image (28, 28) in [0, 1], and what was done to it, for people.
+def prepare(path: Path, how: Preparation, model: TrainedModel) -> tuple[Tensor, list[str]]:
+    """A user's picture as an image (C, H, W) in [0, 1] of a model's data set, and what was done to it, for people.
 
     Raises:
-        UserError: It cannot be read, or no digit is in it.
+        UserError: It cannot be read, no character is in it, or `how` does not suit the data set.
     """
+    form = model.description["images"]
+    if form.get("kind") in (*CHARACTERS, "fashion_mnist"):
+        image, notes = _bright_on_dark(path, how, model.shape[1], form["kind"] in CHARACTERS)
+        return torch.from_numpy(image).unsqueeze(0), notes
+    if how.ink:
+        raise UserError(f"{path}: --ink is for models of characters, and {model.name} is none")
+    try:
+        pixels = own.read_picture(path, model.shape, "stretch" if how.as_is else form.get("fit", "crop"))
+    except own.OwnImagesError as error:
+        raise UserError(f"{path}: {error}") from None
+    return torch.from_numpy(pixels).reshape(*model.shape[1:], model.shape[0]).permute(2, 0, 1) / 255, []
+
+
+def _bright_on_dark(path: Path, how: Preparation, size: int, is_character: bool) -> tuple[Array, list[str]]:
+    """The picture as the images of MNIST and of Fashion-MNIST are, (size, size), and what was done to it."""
     grey = drawing.read(path)
     notes = []
     is_dark = how.ink == "dark" or (how.ink is None and drawing.has_dark_ink(grey))
@@ -92,14 +113,16 @@ def prepare(path: Path, how: Preparation) -> tuple[Array, list[str]]:
         grey = 1 - grey
         notes.append(f"{path}: dark on light: inverted")
     if how.as_is or how.is_noisy:
-        return drawing.resized(grey), notes
+        return drawing.resized(grey, size), notes
+    if not is_character:
+        return drawing.resized(drawing.padded(grey), size), notes
     try:
         image, is_widened = drawing.framed(grey)
     except UserError as error:
         raise UserError(f"{path}: {error} (--as-is takes it as it is)") from None
     if is_widened:
         notes.append(f"{path}: thin strokes: widened to those of MNIST")
-    return image, notes
+    return drawing.resized(image, size), notes
 
 
 def dataset_of(model: TrainedModel) -> str:
@@ -107,18 +130,15 @@ def dataset_of(model: TrainedModel) -> str:
     return str(model.description.get("dataset", "mnist"))
 
 
-def read_dataset(name: str, part: Literal["train", "t10k"]) -> tuple[Array, Array]:
-    """All training or test images of a data set (N, 28, 28), float32 in [0, 1], and their classes (N,).
+def read_dataset(name: str, part: Literal["train", "t10k"]) -> tuple[data.Images, list[str]]:
+    """All training or test images of a data set, and the names of its classes.
 
     Raises:
         UserError: They are not there, or damaged.
     """
     folder = paths.data(name)
     try:
-        # behind magic number and sizes
-        classes = np.frombuffer((folder / f"{part}-labels-idx1-ubyte").read_bytes(), np.uint8, offset=8)
-        pixels = np.frombuffer((folder / f"{part}-images-idx3-ubyte").read_bytes(), np.uint8, offset=16)
-        return pixels.reshape(len(classes), 28, 28) / np.float32(255), classes
+        return data.part(folder, part), data.class_names(folder)
     except FileNotFoundError as error:
         remedy = (
             f"dvc repro download@{name}" if paths.PARAMS.exists() else "go to the project's folder, or give an image file"

@@ -75,8 +75,8 @@ class _Module(nn.Module):
 
 def to_onnx(model: TrainedModel, part: Part) -> ModelProto:
     """A part of a model as ONNX, for any number of images or codes at once, and with a description of itself."""
-    image_shape = (1, model.variant.input_size, model.variant.input_size)
-    example = torch.zeros(2, *(image_shape if part.takes == "image" else model.code_shape))
+    image = data.degrade(torch.zeros(2, *model.shape), model.variant.downsampling)
+    example = image if part.takes == "image" else torch.zeros(2, *model.code_shape)
     program = torch.onnx.export(
         _Module(model.model, part).eval(),
         (example,),
@@ -153,17 +153,17 @@ def in_onnxruntime(exported: ModelProto) -> Runtime:
 
 
 def calibration_images(images: Tensor, variant: Variant) -> Tensor:
-    """What an encoder is fed to find the ranges of its activations, (NUM_CALIBRATION_IMAGES, 1, H, W).
+    """What an encoder is fed to find the ranges of its activations, (NUM_CALIBRATION_IMAGES, C, h, w).
 
     Noisy if the variant is trained on noisy images: these are what it is for, and their ranges are wider.
 
     Args:
-        images: All training images, (N, 1, 28, 28).
+        images: All training images, (N, C, H, W).
         variant: Of the model.
     """
     generator = torch.Generator().manual_seed(CALIBRATION_SEED)
     chosen = images[torch.randperm(len(images), generator=generator)[:NUM_CALIBRATION_IMAGES]]
-    x = data.degrade(chosen, variant.input_size)
+    x = data.degrade(chosen, variant.downsampling)
     if variant.input_noise:
         least, largest = variant.input_noise
         sigma = torch.rand((len(x), 1, 1, 1), generator=generator) * (largest - least) + least
@@ -216,15 +216,16 @@ def _logits(exported: ModelProto) -> list[str]:
 
 def _description(model: TrainedModel, part: Part) -> dict[str, str]:
     """What the file says of itself: where the weights are from, what goes in and what comes out."""
-    size = model.variant.input_size
-    shapes = {"image": [1, size, size], "code": list(model.code_shape), "reconstruction": [1, 28, 28]}
+    taken = list(data.degrade(torch.zeros(1, *model.shape), model.variant.downsampling).shape[1:])
+    shapes = {"image": taken, "code": list(model.code_shape), "reconstruction": list(model.shape)}
     meanings = {
-        "image": "MNIST's images, light on dark, pixels in [0, 1]",
+        "image": f"images as those of {model.description.get('dataset', 'the data set')}, pixels in [0, 1]",
         "code": "the numbers that the encoder gives",
         "reconstruction": "images, pixels in [0, 1]",
     }
-    if size != 28:
-        meanings["image"] += f", downsampled from 28x28 to {size}x{size} (bilinear, no aligned corners, no antialiasing)"
+    if taken != shapes["reconstruction"]:
+        sizes = " to ".join("x".join(map(str, shape[1:])) for shape in (model.shape, taken))
+        meanings["image"] += f", downsampled from {sizes} (bilinear, no aligned corners, no antialiasing)"
     keys = [key for key in ("dataset", "recipe", "seed", "fingerprint") if key in model.description]
     known = {key: str(model.description[key]) for key in keys}
     return known | {

@@ -36,6 +36,7 @@ class Results:
     runs: list[Result]
     baselines: dict[str, Metrics]
     left_out: dict[str, str]
+    dataset: str
 
     def of(self, variant: str, recipe: str) -> list[Result]:
         """The replicates of a variant under a recipe, by seed; none where it has not been run."""
@@ -95,7 +96,22 @@ def read(project: Params, dataset: str, analyses: Sequence[str] = (), homes: Seq
             alike.append(result)
         else:
             left_out[str(result.run)] = "they were computed on another device or in another precision than the first seed"
-    return Results(alike, dict(_baselines(project, dataset, analyses, left_out)), left_out)
+    return Results(alike, dict(_baselines(project, dataset, analyses, left_out)), left_out, dataset)
+
+
+def codecs(dataset: str) -> pd.DataFrame:
+    """Bytes and quality of image formats, line by line as `latentlab.evaluation.codecs.codec_curve` gives them.
+
+    There is no line where they were not measured, or not as the plan says.
+    """
+    baseline = Baseline(plan.CODECS, dataset)
+    planned, path = baseline.analysis_plan("codecs"), baseline.analysis("codecs")
+    columns = ["codec", "quality", "layout", "bytes_per_image", "mse", "psnr", "ssim"]
+    if not planned.exists() or not path.exists():
+        return pd.DataFrame(columns=columns)
+    provenance, measured = _content(path)
+    counts = not plan.differing(plan.read(planned), provenance)
+    return pd.DataFrame(measured["curve"] if counts else [], columns=columns)
 
 
 def _baselines(

@@ -45,7 +45,7 @@ def leaderboard(project: Params, results: Results) -> pd.DataFrame:
             if not replicates:
                 continue
             line = _means(replicates) | {"variant": name, "recipe": recipe, "source": variant.source}
-            published = project.published.get(name)
+            published = project.published_on(results.dataset).get(name)
             for error in ("mse", "bce"):
                 figure = getattr(published, f"test_{error}", None)
                 if figure is not None:
@@ -82,7 +82,8 @@ def comparison(project: Params, results: Results, key: str) -> pd.DataFrame:
             line |= _means(replicates)
             first = first or line["test_mse"]
             line["mse_to_first"] = line["test_mse"] / first
-            figures = project.published[name].model_dump() if name in project.published else {}
+            known = project.published_on(results.dataset)
+            figures = known[name].model_dump() if name in known else {}
             lines.append(line | {f"published_{key}": figure for key, figure in figures.items()})
     published = [f"published_{key}" for key in Published.model_fields]
     table = pd.DataFrame(lines).reindex(columns=["variant", "recipe", *varied, *COMPARISON, *published])

@@ -71,9 +71,15 @@ def has_dark_ink(grey: Array) -> bool:
     return bool((_relief(grey) ** 3).sum() < 0)
 
 
-def resized(grey: Array) -> Array:
-    """The picture as it is in 28x28 pixels, (28, 28); one of that size is not changed, another shape is squeezed."""
-    return grey if grey.shape == (FRAME, FRAME) else np.clip(_scaled(grey, FRAME, FRAME), 0, 1)
+def resized(grey: Array, size: int) -> Array:
+    """The picture in `size` x `size` pixels; one of that size is not changed, another shape is squeezed."""
+    return grey if grey.shape == (size, size) else np.clip(_scaled(grey, size, size), 0, 1)
+
+
+def padded(grey: Array) -> Array:
+    """The picture in the middle of a square, black beside it."""
+    missing = max(grey.shape) - np.array(grey.shape)
+    return np.pad(grey, [(each // 2, each - each // 2) for each in missing])
 
 
 def framed(grey: Array) -> tuple[Array, bool]:

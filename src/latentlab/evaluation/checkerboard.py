@@ -27,16 +27,16 @@ def analyse(subject: Subject, _settings: Settings) -> Analysis:
 
 
 def residual_spectrum(outputs: Tensor, targets: Tensor) -> Tensor:
-    """Power spectrum of outputs - targets, mean over the images.
+    """Power spectrum of outputs - targets, mean over the images and channels.
 
     Args:
-        outputs: (N, 1, H, W) in [0, 1].
-        targets: (N, 1, H, W) in [0, 1].
+        outputs: (N, C, H, W) in [0, 1].
+        targets: (N, C, H, W) in [0, 1].
 
     Returns:
         (H, W), squared magnitudes of the unnormalised discrete Fourier transform; frequency zero is at [0, 0].
     """
-    power = apply(lambda residual: torch.fft.fft2(residual[:, 0]).abs().square(), outputs - targets)  # (N, H, W)
+    power = apply(lambda residual: torch.fft.fft2(residual).abs().square().mean(1), outputs - targets)  # (N, H, W)
     return power.double().mean(0)
 
 
@@ -44,7 +44,7 @@ def energy_ratios(spectrum: Tensor) -> dict[str, float]:
     """Energy at the periods of one and of two upsamplings by two, against the frequencies beside them.
 
     Args:
-        spectrum: (H, H) of `residual_spectrum`; H a multiple of four.
+        spectrum: (H, H) of `residual_spectrum`; where H is no multiple of four, the frequencies next below are taken.
 
     Returns:
         energy_ratio: Mean power where the frequency along rows or columns has a period of 2 pixels, over the mean power one
@@ -63,8 +63,8 @@ def block_ratios(outputs: Tensor, targets: Tensor) -> dict[str, float]:
     """Steps between neighbouring pixels across the edges of blocks, over those inside the blocks.
 
     Args:
-        outputs: (N, 1, 28, 28) in [0, 1].
-        targets: (N, 1, 28, 28) in [0, 1].
+        outputs: (N, C, H, W) in [0, 1].
+        targets: (N, C, H, W) in [0, 1].
 
     Returns:
         block_ratio: Mean absolute step along rows and columns between two blocks of 2x2 pixels over the mean step inside
@@ -94,5 +94,7 @@ def _ratio(spectrum: Tensor, line: int) -> float:
     """Mean power on the line of that frequency over its two neighbours on each side; rows and columns taken together."""
     size = len(spectrum)
     by_frequency = spectrum.mean(1) + spectrum.mean(0)  # (H,)
-    neighbours = by_frequency[[(line + step) % size for step in (-2, -1, 1, 2)]].mean()
+    # with an odd side the highest frequency stands twice, at the line and behind it
+    above = (2, 3) if size == 2 * line + 1 else (1, 2)
+    neighbours = by_frequency[[(line + step) % size for step in (-2, -1, *above)]].mean()
     return float(by_frequency[line] / neighbours) if neighbours > 0 else 1.0

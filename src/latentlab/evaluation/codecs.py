@@ -9,7 +9,9 @@ from PIL import Image
 from torch import Tensor
 
 from latentlab.evaluation import pictures
+from latentlab.evaluation.analysis import Analysis, Subject
 from latentlab.evaluation.reconstruction import similarity
+from latentlab.params.strict import Count, Section
 
 Array = np.ndarray
 
@@ -19,11 +21,22 @@ LOSSY = {"jpeg": {"format": "JPEG", "optimize": True}, "webp": {"format": "WEBP"
 QUALITIES = range(1, 101)
 
 
+class Settings(Section):
+    """How many test images are stored each by itself; the sheet holds all of them."""
+
+    num_images: Count
+
+
+def analyse(subject: Subject, settings: Settings) -> Analysis:
+    """The curve of the test images, whatever is done with them otherwise."""
+    return Analysis({"curve": list(codec_curve(subject.data.test.images, settings.num_images))})
+
+
 def codec_curve(images: Tensor, num_images: int, qualities: Sequence[int] = QUALITIES) -> Iterator[dict[str, object]]:
     """Bytes and quality of PNG and lossless WebP, and of JPEG and WebP at all qualities.
 
     Args:
-        images: (N, 1, 28, 28), multiples of 1/255 in [0, 1].
+        images: (N, C, H, W), multiples of 1/255 in [0, 1].
         num_images: How many of them are stored each by itself ("single"); all N are tiled into one picture ("sheet"), so
             that the headers do not decide.
         qualities: Of the lossy formats.
@@ -32,15 +45,16 @@ def codec_curve(images: Tensor, num_images: int, qualities: Sequence[int] = QUAL
         "codec", "quality" (None for a lossless one), "layout" ("single" or "sheet"), "bytes_per_image", headers included,
         and "mse", "psnr", "ssim" of the images as they come back.
     """
-    stored = pictures.as_bytes(images[:, 0].numpy())  # (N, 28, 28)
+    stored = pictures.as_bytes(images.numpy())  # (N, C, H, W)
     for layout, targets, wholes in (
-        ("single", images[:num_images], list(stored[:num_images])),
+        ("single", images[:num_images], [sheet(image[None]) for image in stored[:num_images]]),
         ("sheet", images, [sheet(stored)]),
     ):
         for codec, quality, arguments in _settings(qualities):
             files = [_store(whole, arguments) for whole in wholes]
-            back = np.stack([np.array(Image.open(io.BytesIO(file)).convert("L")) for file in files])
-            outputs = torch.from_numpy(tiles(back[0], len(images)) if layout == "sheet" else back).unsqueeze(1) / 255
+            mode = "L" if images.shape[1] == 1 else "RGB"
+            back = [np.array(Image.open(io.BytesIO(file)).convert(mode)) for file in files]
+            outputs = torch.from_numpy(np.concatenate([tiles(each, images.shape) for each in back])[: len(targets)]) / 255
             yield {
                 "codec": codec,
                 "quality": quality,
@@ -51,14 +65,15 @@ def codec_curve(images: Tensor, num_images: int, qualities: Sequence[int] = QUAL
 
 
 def sheet(images: Array) -> Array:
-    """All images side by side in one nearly square picture, black where there are too few: (N, 28, 28) -> (H, W)."""
+    """All images side by side in one nearly square picture, black where there are too few: (N, C, H, W) to pixels."""
     return pictures.tile(pictures.grid(images, int(np.ceil(len(images) ** 0.5)), empty=0))
 
 
-def tiles(picture: Array, num_images: int) -> Array:
-    """The images of a `sheet`, (H, W) -> (N, 28, 28)."""
-    rows, columns = picture.shape[0] // 28, picture.shape[1] // 28
-    return picture.reshape(rows, 28, columns, 28).transpose(0, 2, 1, 3).reshape(-1, 28, 28)[:num_images]
+def tiles(picture: Array, shape: Sequence[int]) -> Array:
+    """The images of a `sheet`, the black ones at its end too: pixels to (R K, C, H, W), the last three as in `shape`."""
+    channels, height, width = shape[1:]
+    parts = picture.reshape(picture.shape[0] // height, height, picture.shape[1] // width, width, channels)
+    return parts.transpose(0, 2, 4, 1, 3).reshape(-1, channels, height, width)
 
 
 def _settings(qualities: Sequence[int]) -> Iterator[tuple[str, int | None, dict[str, object]]]:

@@ -41,7 +41,7 @@ def num_macs(model: Autoencoder, image: Tensor) -> dict[str, int]:
 
     Args:
         model: In evaluation mode.
-        image: (1, 1, H, W), as the model's encoder takes it, on the model's device.
+        image: (1, C, h, w), as the model's encoder takes it, on the model's device.
     """
     parts = {}
     with flop_counter() as counter:

@@ -144,7 +144,7 @@ def compression(
         train_codes: (M, ...), from which ranges and frequencies are learnt.
         test_codes: (N, ...), which are stored.
         decode: Codes to images.
-        targets: (N, 1, 28, 28), the images.
+        targets: (N, C, H, W), the images.
         bits: Per number of the code.
         num_alone: How many of the images are also stored each by itself.
 

@@ -37,7 +37,7 @@ def analyse(subject: Subject, settings: Settings) -> Analysis:
     return Analysis(
         denoising(way, test.images, settings.sigmas, settings.seed),
         {"denoising": stored},
-        {"denoising": pictures.framed(stored.reshape(-1, *stored.shape[2:]))},  # (2 S, K, 28, 28)
+        {"denoising": pictures.framed(stored.reshape(-1, *stored.shape[2:]))},  # (2 S, K, C, H, W)
     )
 
 
@@ -52,8 +52,8 @@ def denoising(
     """Errors of noisy images, and of what a denoiser makes of them.
 
     Args:
-        denoise: Noisy images (N, 1, 28, 28) in [0, 1] and their sigma to images; an autoencoder takes no notice of sigma.
-        images: (N, 1, 28, 28), clean.
+        denoise: Noisy images (N, C, H, W) in [0, 1] and their sigma to images; an autoencoder takes no notice of sigma.
+        images: (N, C, H, W), clean.
         sigmas: Of the Gaussian noise, before the clamp to [0, 1].
         seed: Of the noise, which is one and the same up to the factor sigma for all levels and all denoisers.
 
@@ -78,36 +78,37 @@ def denoised_images(
 
     Args:
         denoise: As in `denoising`.
-        images: (K, 1, 28, 28), clean.
+        images: (K, C, H, W), clean.
         sigmas: S noise levels.
         seed: Of the noise.
 
     Returns:
-        (S, 2, K, 28, 28) in [0, 1]: noisy, denoised.
+        (S, 2, K, C, H, W) in [0, 1]: noisy, denoised.
     """
     levels = []
     for sigma in sigmas:
         noisy = add_noise(images, sigma, torch.Generator().manual_seed(seed))
-        levels.append(torch.stack([noisy, denoise(noisy, sigma)]).squeeze(2))  # (2, K, 28, 28)
+        levels.append(torch.stack([noisy, denoise(noisy, sigma)]))  # (2, K, C, H, W)
     return torch.stack(levels)
 
 
 def non_local_means(noisy: Tensor, sigma: float) -> Tensor:
-    """A classical denoiser that has never seen a digit: non-local means (Buades, Coll and Morel 2005).
+    """A classical denoiser that has learnt nothing: non-local means (Buades, Coll and Morel 2005).
 
     scikit-image's, with patches of 5x5 pixels, a search window of 11x11 and h = 0.5 sigma: the best of 16 settings by PSNR,
     mean over sigma 0.1 to 0.5, on 300 training images. On 1000 other training images it was 0.6 dB better than total
     variation (weight 0.4 sigma) and than a bilateral filter, which were tuned on training images too.
 
     Args:
-        noisy: (N, 1, 28, 28).
+        noisy: (N, C, H, W).
         sigma: Of the noise, which this denoiser is told.
 
     Returns:
-        (N, 1, 28, 28) in [0, 1].
+        (N, C, H, W) in [0, 1].
     """
+    is_grey = noisy.shape[1] == 1
     smooth = [
-        denoise_nl_means(image, patch_size=5, patch_distance=5, h=0.5 * sigma, fast_mode=True)
-        for image in noisy[:, 0].numpy()
+        denoise_nl_means(image, 5, 5, h=0.5 * sigma, fast_mode=True, channel_axis=None if is_grey else 0)
+        for image in (noisy[:, 0] if is_grey else noisy).numpy()
     ]
-    return torch.from_numpy(np.stack(smooth).astype(np.float32)).unsqueeze(1).clamp_(0, 1)
+    return torch.from_numpy(np.stack(smooth).astype(np.float32)).reshape(noisy.shape).clamp_(0, 1)

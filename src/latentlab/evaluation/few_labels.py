@@ -1,4 +1,4 @@
-"""What do the codes know about the digits, when only a few training images have a label?
+"""What do the codes know about the classes, when only a few training images have a label?
 
 Legend: N training images, M test images, D numbers in the code.
 """
@@ -24,7 +24,9 @@ class Settings(Section):
 
 
 def analyse(subject: Subject, settings: Settings) -> Analysis:
-    """Accuracies of the probes with few labels."""
+    """Accuracies of the probes with few labels; images without classes give nothing."""
+    if not subject.data.classes:
+        return Analysis({})
     return Analysis(few_label_accuracies(*labelled_codes(subject), **settings.model_dump()))
 
 
@@ -39,26 +41,27 @@ def few_label_accuracies(
     """How accurate the probes are when only a few training images have a label.
 
     Args:
-        train: Codes (N, D) and digits (N,).
-        test: Codes (M, D) and digits (M,).
-        label_counts: Numbers of labels, equally many of each digit; one that the training images cannot give is left out.
+        train: Codes (N, D) and labels (N,).
+        test: Codes (M, D) and labels (M,).
+        label_counts: Numbers of labels, equally many of each class, rounded down; one that the training images cannot give
+            is left out.
         num_draws: How often the labelled images are drawn anew.
-        neighbours: Of the nearest-neighbour probe, but never more than there are labels of a digit.
+        neighbours: Of the nearest-neighbour probe, but never more than there are labels of a class.
         seed: Of the draws.
 
     Returns:
         By probe ("knn", "logistic", "svm_rbf") and number of labels, accuracy over the draws: "mean" and "std" (n - 1).
     """
     accuracies: dict[str, dict[str, list[float]]] = {name: {} for name in ("knn", "logistic", "svm_rbf")}
-    smallest = min(int((train[1] == digit).sum()) for digit in range(10))
+    classes, sizes = np.unique(train[1], return_counts=True)
     for count in label_counts:
-        each = count // 10
-        if not 0 < each <= smallest:
+        each = count // len(classes)
+        if not 0 < each <= sizes.min():
             continue
         random = np.random.default_rng([seed, count])
         for _ in range(num_draws):
             chosen = np.concatenate(
-                [random.choice(np.flatnonzero(train[1] == digit), each, replace=False) for digit in range(10)]
+                [random.choice(np.flatnonzero(train[1] == label), each, replace=False) for label in classes]
             )
             arguments = (train[0][chosen], train[1][chosen], test[0])
             predicted = {

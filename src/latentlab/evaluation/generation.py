@@ -1,6 +1,6 @@
-"""What does the decoder make of codes that no image has: are the samples like digits, and do they cover the digits?
+"""What does the decoder make of codes that no image has: are the samples like real images, and do they cover them?
 
-Legend: N images or samples, D numbers in the code, F features.
+Legend: N images or samples, C channels, H and W their height and width, D numbers in the code, F features.
 """
 
 import warnings
@@ -68,7 +68,9 @@ def analyse(subject: Subject, settings: Settings) -> Analysis:
         samples["mixture"] = mixture_codes(
             train_codes, num_samples, settings.mixture_components, settings.num_fitted, settings.seed
         )
-    real = RealImages(LinearAutoencoder(data.train.images, NUM_FEATURES), data.train.images, data.test.images)
+    # fewer than samples, or these have no covariance
+    num_features = min(NUM_FEATURES, num_samples // 2, len(data.train) // 2)
+    real = RealImages(LinearAutoencoder(data.train.images, num_features), data.train.images, data.test.images)
     numbers: dict[str, Any] = real.reference(num_samples)
     shown: dict[str, Tensor] = {}
     for kind, codes in samples.items():
@@ -86,7 +88,7 @@ def analyse(subject: Subject, settings: Settings) -> Analysis:
         )
         numbers["reconstruction_std"] = float(draws.std(dim=0).double().mean())
         shown["stochastic"] = torch.cat([data.test.images[:1], draws[:, 0]])
-    arrays = {name: pictures.as_bytes(images.squeeze(1).numpy()) for name, images in shown.items()}
+    arrays = {name: pictures.as_bytes(images.numpy()) for name, images in shown.items()}
     widths = {"grid": settings.grid_side, "stochastic": settings.num_draws + 1}
     return Analysis(
         numbers,
@@ -152,8 +154,8 @@ class RealImages:
     """
 
     features: LinearAutoencoder
-    train: Tensor  # (M, 1, 28, 28)
-    test: Tensor  # (N, 1, 28, 28)
+    train: Tensor  # (M, C, H, W)
+    test: Tensor  # (N, C, H, W)
 
     def reference(self, num_samples: int) -> dict[str, float]:
         """Of test images, what `quality` gives for samples.
@@ -175,7 +177,7 @@ def quality(samples: Tensor, real: RealImages) -> dict[str, float]:
     """How good samples are, and how diverse.
 
     Args:
-        samples: (N, 1, 28, 28) in [0, 1].
+        samples: (N, C, H, W) in [0, 1].
         real: Compared are as many of its test images.
 
     Returns:
@@ -259,7 +261,7 @@ def posterior_measures(mean: Tensor, log_variance: Tensor, threshold: float) -> 
 def posterior_reconstructions(
     mean: Tensor, log_variance: Tensor, decode: Callable[[Tensor], Tensor], num_draws: int, seed: int
 ) -> Tensor:
-    """Several reconstructions of each input, by samples of its posterior: (num_draws, N, 1, 28, 28)."""
+    """Several reconstructions of each input, by samples of its posterior: (num_draws, N, C, H, W)."""
     generator = torch.Generator().manual_seed(seed)
     deviation = (0.5 * log_variance).exp()
     draws = [mean + deviation * torch.randn(mean.shape, generator=generator) for _ in range(num_draws)]

@@ -1,6 +1,6 @@
-"""What lies between two codes: does the way pass smoothly through images that could be digits?
+"""What lies between two codes: does the way pass smoothly through images that could be real?
 
-Legend: N images, P pairs, D numbers in the code.
+Legend: N images, C channels, H and W their height and width, P pairs, D numbers in the code.
 """
 
 from collections.abc import Callable
@@ -10,7 +10,6 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from latentlab.errors import UserError
 from latentlab.evaluation import pictures
 from latentlab.evaluation.analysis import Analysis, Subject
 from latentlab.evaluation.neighbours import nearest
@@ -18,7 +17,10 @@ from latentlab.params.strict import Section, Seed
 
 
 class Settings(Section):
-    """Two test images by index, the decodings between them, and how many random pairs are measured."""
+    """Two test images, the decodings between them, and how many random pairs are measured.
+
+    The images are given by index; where there are fewer, counting goes on with the first one.
+    """
 
     first: int = Field(ge=0)
     second: int = Field(ge=0)
@@ -28,32 +30,24 @@ class Settings(Section):
 
 
 def analyse(subject: Subject, settings: Settings) -> Analysis:
-    """Ways between random pairs of test images, of equal and of different digits, and the way between the two images.
-
-    Raises:
-        UserError: There is no test image of such an index.
-    """
+    """Ways between random pairs of test images, of equal and of different classes, and the way between the two images."""
     test, real = subject.data.test, subject.data.train.images
-    for name in ("first", "second"):
-        index = getattr(settings, name)
-        if index >= len(test):
-            raise UserError(f"analyses.interpolation.{name}: {index} is not below the number of test images, {len(test)}")
-    pairs = {
-        "equal_digits": draw_pairs(test.digits, settings.num_pairs // 2, True, settings.seed),
-        "different_digits": draw_pairs(test.digits, settings.num_pairs // 2, False, settings.seed),
-    }
+    # without classes each image is one of its own
+    labels = torch.arange(len(test)) if test.labels is None else test.labels
+    kinds = {"equal_classes": True, "different_classes": False} if subject.data.classes else {"different_classes": False}
+    pairs = {kind: draw_pairs(labels, settings.num_pairs // 2, equal, settings.seed) for kind, equal in kinds.items()}
     ways = {"linear": linear} | ({"spherical": spherical} if subject.posterior else {})
     numbers: dict[str, Any] = {}
     arrays = {}
     for name, way in ways.items():
-        ends = test.images[[settings.first, settings.second]]
+        ends = test.images[[settings.first % len(test), settings.second % len(test)]]
         shown = strip(subject.encode, subject.decode, ends, settings.num_steps, way)
         arrays[f"interpolation_{name}"] = pictures.as_bytes(shown.numpy())
         numbers[name] = {
             kind: smoothness(subject.encode, subject.decode, test.images, chosen, settings.num_steps, way, real)
             for kind, chosen in pairs.items()
         }
-    firsts = test.images[pairs["different_digits"][:, 0]]
+    firsts = test.images[pairs["different_classes"][:, 0]]
     numbers["real_distance"], _ = nearest(firsts, real).means()
     return Analysis(numbers, arrays, {name: pictures.framed(array[None]) for name, array in arrays.items()})
 
@@ -89,24 +83,24 @@ def strip(
     Args:
         encode: Images to codes.
         decode: Codes to images.
-        images: (2, 1, 28, 28), its ends.
+        images: (2, C, H, W), its ends.
         num_steps: Decodings, evenly spaced, from the code of the first image to that of the second.
         way: `linear` or `spherical`.
 
     Returns:
-        (num_steps + 2, 28, 28) in [0, 1], with the images themselves at both ends.
+        (num_steps + 2, C, H, W) in [0, 1], with the images themselves at both ends.
     """
     first, second = encode(images).split(1)
     shares = torch.linspace(0, 1, num_steps).tolist()
     between = decode(torch.cat([way(first, second, share) for share in shares])).clamp(0, 1)
-    return torch.cat([images[:1], between, images[1:]]).squeeze(1)
+    return torch.cat([images[:1], between, images[1:]])
 
 
-def draw_pairs(digits: Tensor, num_pairs: int, equal: bool, seed: int) -> Tensor:
-    """Random pairs of different images whose digits are equal, or differ.
+def draw_pairs(labels: Tensor, num_pairs: int, equal: bool, seed: int) -> Tensor:
+    """Random pairs of different images whose labels are equal, or differ.
 
     Args:
-        digits: (N,) labels.
+        labels: (N,).
         num_pairs: P.
         equal: Which of the two.
         seed: Of the draw.
@@ -118,12 +112,12 @@ def draw_pairs(digits: Tensor, num_pairs: int, equal: bool, seed: int) -> Tensor
         ValueError: There is no such pair.
     """
     generator = torch.Generator().manual_seed(seed)
-    firsts = torch.randint(len(digits), (num_pairs,), generator=generator)
+    firsts = torch.randint(len(labels), (num_pairs,), generator=generator)
     pairs = []
     for first in firsts.tolist():
-        # a digit that stands alone gives its place to the first image after it that has a partner
-        for candidate in [*range(first, len(digits)), *range(first)]:
-            fits = (digits == digits[candidate]) == equal
+        # an image that stands alone gives its place to the first image after it that has a partner
+        for candidate in [*range(first, len(labels)), *range(first)]:
+            fits = (labels == labels[candidate]) == equal
             fits[candidate] = False
             partners = fits.nonzero().flatten()
             if len(partners):
@@ -131,7 +125,7 @@ def draw_pairs(digits: Tensor, num_pairs: int, equal: bool, seed: int) -> Tensor
                 pairs.append([candidate, int(partners[chosen])])
                 break
         else:
-            raise ValueError(f"among {len(digits)} images there are no two of {'equal' if equal else 'different'} digits")
+            raise ValueError(f"among {len(labels)} images there are no two of {'equal' if equal else 'different'} classes")
     return torch.tensor(pairs)
 
 
@@ -149,11 +143,11 @@ def smoothness(
     Args:
         encode: Images to codes.
         decode: Codes to images.
-        images: (N, 1, 28, 28).
+        images: (N, C, H, W).
         pairs: (P, 2) indices into `images`.
         num_steps: Decodings of a way.
         way: `linear` or `spherical`.
-        real: (M, 1, 28, 28), the training images.
+        real: (M, C, H, W), the training images.
 
     Returns:
         step_ratio: Largest over mean root mean squared step between neighbouring decodings, mean over the pairs; 1 is
@@ -164,7 +158,7 @@ def smoothness(
     first, second = images[pairs[:, 0]], images[pairs[:, 1]]
     codes_first, codes_second = encode(first), encode(second)
     shares = torch.linspace(0, 1, num_steps).tolist()
-    frames = torch.stack([decode(way(codes_first, codes_second, share)) for share in shares])  # (num_steps, P, 1, 28, 28)
+    frames = torch.stack([decode(way(codes_first, codes_second, share)) for share in shares])  # (num_steps, P, C, H, W)
     steps = (frames[1:] - frames[:-1]).flatten(2).square().mean(dim=2).sqrt()  # (num_steps - 1, P)
     # a way on which nothing changes is even
     ratios = torch.where(steps.mean(0) > 0, steps.amax(0) / steps.mean(0).clamp_min(1e-12), torch.ones(len(pairs)))

@@ -29,7 +29,7 @@ class Nearest:
 
 
 def nearest(images: Tensor, real: Tensor) -> Nearest:
-    """Compares images (N, 1, 28, 28) with all the real ones, (M, 1, 28, 28); one matrix product serves both measures."""
+    """Compares images (N, C, H, W) with all the real ones, (M, C, H, W); one matrix product serves both measures."""
     y = real.flatten(1)
     squared_norms = y.square().sum(1)
     norms = squared_norms.sqrt().clamp_min(1e-12)

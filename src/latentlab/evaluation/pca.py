@@ -4,6 +4,7 @@ from sklearn.decomposition import PCA
 from torch import Tensor, from_numpy
 
 from latentlab.data.images import Splits
+from latentlab.errors import UserError
 from latentlab.evaluation.analysis import Subject
 
 
@@ -13,26 +14,34 @@ class LinearAutoencoder:
     The best linear autoencoder in squared error (Baldi and Hornik 1989).
 
     Args:
-        images: (N, 1, 28, 28) to fit.
+        images: (N, C, H, W) to fit.
         num_components: Numbers in the code.
     """
 
     def __init__(self, images: Tensor, num_components: int) -> None:
+        self._shape = images.shape[1:]
         # eigenvectors of the covariance: exact, and the same each time
         self._pca = PCA(num_components, svd_solver="covariance_eigh").fit(images.flatten(1).numpy())
 
     def encode(self, x: Tensor) -> Tensor:
-        """(B, 1, 28, 28) -> (B, num_components)."""
+        """(B, C, H, W) -> (B, num_components)."""
         return from_numpy(self._pca.transform(x.flatten(1).numpy()))
 
     def decode(self, z: Tensor) -> Tensor:
-        """(B, num_components) -> (B, 1, 28, 28)."""
-        return from_numpy(self._pca.inverse_transform(z.numpy())).reshape(-1, 1, 28, 28)
+        """(B, num_components) -> (B, C, H, W)."""
+        return from_numpy(self._pca.inverse_transform(z.numpy())).reshape(-1, *self._shape)
 
 
 def of_baseline(name: str, num_components: int | None, data: Splits) -> Subject:
-    """PCA fitted to all training images, validation images included; without components, the images as their own codes."""
+    """PCA fitted to all training images, validation images included; without components, the images as their own codes.
+
+    Raises:
+        UserError: There are more components than images.
+    """
     if num_components is None:
         return Subject(lambda images: images, lambda codes: codes, data, name=name)
-    pca = LinearAutoencoder(data.training_images().images, num_components)
+    images = data.training_images().images
+    if num_components > len(images):
+        raise UserError(f"{name}: {num_components} components need as many training images, and there are {len(images)}")
+    pca = LinearAutoencoder(images, num_components)
     return Subject(pca.encode, pca.decode, data, name=name)

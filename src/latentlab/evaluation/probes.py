@@ -1,4 +1,4 @@
-"""What do the codes know about the digits? Classifiers trained on them.
+"""What do the codes know about the classes? Classifiers trained on them.
 
 Legend: N training images, M test images, D numbers in the code.
 """
@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
-from torch import Tensor
 
+from latentlab.data.images import Images
 from latentlab.evaluation import svm
 from latentlab.evaluation.analysis import Analysis, Subject
 from latentlab.params.strict import Count, Section
@@ -26,24 +26,29 @@ class Settings(Section):
 
 
 def analyse(subject: Subject, settings: Settings) -> Analysis:
-    """Accuracies of the probes that learn from the codes of all training images; confusion counts of the RBF probe."""
+    """Accuracies of the probes that learn from the codes of all training images; confusion counts of the RBF probe.
+
+    Images without classes give nothing.
+    """
+    if not subject.data.classes:
+        return Analysis({}, tables={"confusion": []})
     train, test = labelled_codes(subject)
     predictions = {name: probe(*train, test[0]) for name, probe in full_probes(settings.neighbours).items()}
     return Analysis(
         {name: accuracy(predicted, test[1]) for name, predicted in predictions.items()},
-        tables={"confusion": confusion(test[1], predictions["svm_rbf_accuracy"])},
+        tables={"confusion": confusion(test[1], predictions["svm_rbf_accuracy"], len(subject.data.classes))},
     )
 
 
 def labelled_codes(subject: Subject) -> tuple[Labelled, Labelled]:
-    """Codes (N, D) and digits (N,) of all training images, validation images included, and of the test images."""
+    """Codes (N, D) and labels (N,) of all training images, validation images included, and of the test images."""
 
-    def flat(images: Tensor) -> Array:
-        codes: Array = subject.encode(images).flatten(1).numpy()
-        return codes
+    def labelled(images: Images) -> Labelled:
+        if images.labels is None:
+            raise ValueError("the images have no classes")
+        return subject.encode(images.images).flatten(1).numpy(), images.labels.numpy()
 
-    both, test = subject.data.training_images(), subject.data.test
-    return (flat(both.images), both.digits.numpy()), (flat(test.images), test.digits.numpy())
+    return labelled(subject.data.training_images()), labelled(subject.data.test)
 
 
 def full_probes(neighbours: int) -> dict[str, Predictions]:
@@ -51,13 +56,13 @@ def full_probes(neighbours: int) -> dict[str, Predictions]:
     return {
         "svm_rbf_accuracy": svm.rbf_predictions,
         "svm_linear_accuracy": svm.linear_predictions,
-        "knn_accuracy": lambda train, digits, test: knn_predictions(train, digits, test, neighbours),
+        "knn_accuracy": lambda train, labels, test: knn_predictions(train, labels, test, neighbours),
         "logistic_accuracy": logistic_predictions,
     }
 
 
-def logistic_predictions(train_codes: Array, train_digits: Array, test_codes: Array) -> Array:
-    """Digits by multinomial logistic regression with an L2 penalty, C = 1.
+def logistic_predictions(train_codes: Array, train_labels: Array, test_codes: Array) -> Array:
+    """Labels by multinomial logistic regression with an L2 penalty, C = 1.
 
     Each number of the code is standardised by its mean and standard deviation over the training codes. Arguments and result
     as in `latentlab.evaluation.svm.rbf_predictions`.
@@ -65,41 +70,41 @@ def logistic_predictions(train_codes: Array, train_digits: Array, test_codes: Ar
     mean, deviation = train_codes.mean(axis=0), train_codes.std(axis=0)
     deviation[deviation == 0] = 1  # a number that never changes says nothing
     model = LogisticRegression(C=1.0, tol=1e-3, max_iter=5000)
-    model.fit((train_codes - mean) / deviation, train_digits)
+    model.fit((train_codes - mean) / deviation, train_labels)
     predictions: Array = model.predict((test_codes - mean) / deviation)
     return predictions
 
 
-def knn_predictions(train_codes: Array, train_digits: Array, test_codes: Array, neighbours: int) -> Array:
-    """The digit that most of the nearest training codes have, by Euclidean distance, for each test code.
+def knn_predictions(train_codes: Array, train_labels: Array, test_codes: Array, neighbours: int) -> Array:
+    """The label that most of the nearest training codes have, by Euclidean distance, for each test code.
 
     Args:
         train_codes: (N, D).
-        train_digits: (N,).
+        train_labels: (N,).
         test_codes: (M, D).
-        neighbours: How many are asked; of equally many votes the smallest digit wins.
+        neighbours: How many are asked; of equally many votes the smallest label wins.
 
     Returns:
-        (M,) digits.
+        (M,) labels.
     """
     model = KNeighborsClassifier(min(neighbours, len(train_codes)), algorithm="brute")
-    predictions: Array = model.fit(train_codes, train_digits).predict(test_codes)
+    predictions: Array = model.fit(train_codes, train_labels).predict(test_codes)
     return predictions
 
 
-def accuracy(predictions: Array, digits: Array) -> float:
+def accuracy(predictions: Array, labels: Array) -> float:
     """Share of right predictions, in [0, 1]."""
-    return float((predictions == digits).mean())
+    return float((predictions == labels).mean())
 
 
-def confusion(digits: Array, predictions: Array) -> list[Mapping[str, int]]:
-    """Counts of each pair of true digit and prediction, all 100 of them: "actual", "predicted", "count"."""
+def confusion(labels: Array, predictions: Array, num_classes: int) -> list[Mapping[str, int]]:
+    """Counts of each pair of true label and prediction, also where they are 0: "actual", "predicted", "count"."""
     return [
         {
             "actual": actual,
             "predicted": predicted,
-            "count": int(((digits == actual) & (predictions == predicted)).sum()),
+            "count": int(((labels == actual) & (predictions == predicted)).sum()),
         }
-        for actual in range(10)
-        for predicted in range(10)
+        for actual in range(num_classes)
+        for predicted in range(num_classes)
     ]

@@ -19,36 +19,36 @@ MOST_STEPS = 100
 SMALLEST_STEP, SMALLEST_GAIN = 1e-6, 1e-9
 
 
-def rbf_predictions(train_codes: Array, train_digits: Array, test_codes: Array) -> Array:
-    """Digits that a support vector machine with the RBF kernel gives test codes: C = 10, gamma = 1 / (D Var(codes)).
+def rbf_predictions(train_codes: Array, train_labels: Array, test_codes: Array) -> Array:
+    """Labels that a support vector machine with the RBF kernel gives test codes: C = 10, gamma = 1 / (D Var(codes)).
 
     The probe of source E: scikit-learn's SVC (one against one), on the codes as they are. For codes of many numbers the
     kernel is computed beforehand, by matrix products, which is several times as fast as libsvm's own way.
 
     Args:
         train_codes: (N, D).
-        train_digits: (N,), of at least two kinds.
+        train_labels: (N,), of at least two classes.
         test_codes: (M, D).
 
     Returns:
-        (M,) digits.
+        (M,) labels.
     """
-    if train_codes.shape[1] >= LARGE and len(train_codes) > len(np.unique(train_digits)) * LARGE:
-        return _one_against_one(train_codes, train_digits, test_codes)
+    if train_codes.shape[1] >= LARGE and len(train_codes) > len(np.unique(train_labels)) * LARGE:
+        return _one_against_one(train_codes, train_labels, test_codes)
     machine = SVC(kernel="rbf", C=10, gamma="scale", cache_size=2000)  # MB
-    predictions: Array = machine.fit(train_codes, train_digits).predict(test_codes)
+    predictions: Array = machine.fit(train_codes, train_labels).predict(test_codes)
     return predictions
 
 
-def _one_against_one(train_codes: Array, train_digits: Array, test_codes: Array) -> Array:
+def _one_against_one(train_codes: Array, train_labels: Array, test_codes: Array) -> Array:
     """What SVC does with several classes, on kernels that its machines share.
 
-    A machine for each two digits votes for one of them; of equally many votes the smallest digit wins.
+    A machine for each two classes votes for one of them; of equally many votes the smallest label wins.
     """
     gamma = 1 / (train_codes.shape[1] * float(train_codes.var(dtype=np.float64)))
-    kinds = np.unique(train_digits)
-    parts = [np.ascontiguousarray(train_codes[train_digits == kind], np.float32) for kind in kinds]
-    own = [_rbf_kernel(part, part, gamma) for part in parts]  # each is part of nine machines
+    kinds = np.unique(train_labels)
+    parts = [np.ascontiguousarray(train_codes[train_labels == kind], np.float32) for kind in kinds]
+    own = [_rbf_kernel(part, part, gamma) for part in parts]  # each is part of several machines
     votes = np.zeros((len(test_codes), len(kinds)), np.int64)
     for first, second in combinations(range(len(kinds)), 2):
         split, both = len(parts[first]), np.concatenate([parts[first], parts[second]])
@@ -77,8 +77,8 @@ def _rbf_kernel(first: Array, second: Array, gamma: float) -> Array:
     return kernel
 
 
-def linear_predictions(train_codes: Array, train_digits: Array, test_codes: Array) -> Array:
-    """Digits that a linear support vector machine gives test codes: C = 1, squared hinge loss, one against the rest.
+def linear_predictions(train_codes: Array, train_labels: Array, test_codes: Array) -> Array:
+    """Labels that a linear support vector machine gives test codes: C = 1, squared hinge loss, one against the rest.
 
     The machine of scikit-learn's LinearSVC. Its objective is quadratic as long as the same images are inside the margin, so
     Newton's method with a line search ends at its minimum after a few steps (Mangasarian 2002, "A finite Newton method for
@@ -86,13 +86,13 @@ def linear_predictions(train_codes: Array, train_digits: Array, test_codes: Arra
     training codes, so that the answer does not depend on their scale. Arguments and result as in `rbf_predictions`.
     """
     scale = train_codes.std() or 1.0  # a collapsed code has none
-    kinds = np.unique(train_digits)
+    kinds = np.unique(train_labels)
     x = np.column_stack([train_codes / scale, np.ones(len(train_codes))]).astype(np.float32)  # (N, D + 1), with the bias
     gram = _summed(x, x)
     factor = _factor(gram)
     weights = np.empty((x.shape[1], len(kinds)))
     for column, kind in enumerate(kinds):
-        signs = np.where(train_digits == kind, 1, -1).astype(np.float32)
+        signs = np.where(train_labels == kind, 1, -1).astype(np.float32)
         weights[:, column] = _finite_newton(x, signs, gram, factor)
     scores = (test_codes / scale) @ weights[:-1] + weights[-1]
     predictions: Array = kinds[scores.argmax(axis=1)]

@@ -1,4 +1,4 @@
-"""What do codes know about the digits before any training? The probes of the same encoder with its first weights.
+"""What do codes know about the classes before any training? The probes of the same encoder with its first weights.
 
 Random codes keep nearly every image as a support vector of the RBF machine, which takes several times as long as on trained
 codes: it is asked with few labels only.
@@ -15,11 +15,15 @@ Settings = few_labels.Settings
 def analyse(subject: Subject, settings: Settings) -> Analysis:
     """Accuracies of the probes of the untrained encoder, all but the RBF machine, and with few labels.
 
+    Images without classes give nothing.
+
     Raises:
         UserError: The subject is a baseline, which has no weights.
     """
     if not subject.untrained:
         raise UserError(f"{subject.name}: has no weights from before a training")
+    if not subject.data.classes:
+        return Analysis({})
     train, test = labelled_codes(subject.untrained())
     probes = full_probes(settings.neighbours)
     del probes["svm_rbf_accuracy"]

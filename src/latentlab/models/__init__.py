@@ -5,10 +5,10 @@ from importlib import import_module
 import torch
 
 from latentlab.models.accelerate import accelerate
-from latentlab.models.base import Autoencoder
+from latentlab.models.base import Autoencoder, Shape
 from latentlab.params.variants import Variant
 
-__all__ = ["Autoencoder", "build", "family"]
+__all__ = ["Autoencoder", "Shape", "build", "family"]
 
 
 def family(name: str) -> type[Autoencoder]:
@@ -22,14 +22,14 @@ def family(name: str) -> type[Autoencoder]:
     return kind
 
 
-def build(variant: Variant, seed: int) -> Autoencoder:
-    """The untrained model of a variant, its weights drawn by `seed` without touching the global random state.
+def build(variant: Variant, shape: Shape, seed: int) -> Autoencoder:
+    """The untrained model of a variant for images of a shape.
 
-    Its layers are those of `latentlab.models.accelerate`. Whether the variant fits its family is for
-    `latentlab.models.check` to say.
+    Its weights are drawn by `seed` without touching the global random state. Its layers are
+    those of `latentlab.models.accelerate`. Whether the variant fits its family is for `latentlab.models.check` to say.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = family(variant.family)(**variant.architecture)
+        model = family(variant.family)(shape, **variant.architecture)
     # convolutions on a processor are faster with the channels last; the numbers of a dense layer do not change
     return accelerate(model.to(memory_format=torch.channels_last))

@@ -1,6 +1,6 @@
 """The contract of a model, and the reconstruction losses that the families share.
 
-Legend: B batch, C channels, H and W height and width, D numbers in the code.
+Legend: B batch, C channels, H and W height and width of the images, D numbers in the code.
 """
 
 from abc import ABC, abstractmethod
@@ -15,14 +15,18 @@ from torch.autograd.function import once_differentiable
 # up to three times as long
 BATCH_SIZE = 250
 
+# channels, height and width of an image
+Shape = tuple[int, int, int]
+
 ReconstructionLoss = Literal["bce", "mse"]
 
 
 class Autoencoder(nn.Module, ABC):
     """An encoder and a decoder whose output is an image in [0, 1].
 
-    A family is a final subclass in a module of its own; its keyword-only constructor, without defaults, is the schema of
-    its variants. It has the submodules `encoder` and `decoder`, and the model owns its loss.
+    A family is a final subclass in a module of its own. Its constructor takes the shape of the images, and behind it
+    keywords without defaults, which are the schema of its variants. It has the submodules `encoder` and `decoder`, and the
+    model owns its loss.
     """
 
     encoder: nn.Module
@@ -33,13 +37,13 @@ class Autoencoder(nn.Module, ABC):
         """Losses of a batch as scalars, of which "loss" is minimised.
 
         Args:
-            x: (B, 1, H, W), what the encoder sees.
-            target: (B, 1, 28, 28), what the decoder should give; for a plain autoencoder the same tensor.
+            x: (B, C, h, w), what the encoder sees.
+            target: (B, C, H, W), what the decoder should give; for a plain autoencoder the same tensor.
             generator: Source of any randomness.
         """
 
     def encode(self, x: Tensor) -> Tensor:
-        """Codes of images, (B, 1, H, W) in [0, 1] -> (B, D) or (B, C, h, w); a VAE gives the posterior means."""
+        """Codes of images, (B, C, H, W) in [0, 1] -> (B, D) or (B, c, h, w); a VAE gives the posterior means."""
         z: Tensor = self.encoder(x)
         return z
 
@@ -48,16 +52,16 @@ class Autoencoder(nn.Module, ABC):
         return None
 
     def decode_logits(self, z: Tensor) -> Tensor:
-        """Images of codes before the sigmoid, (B, 1, 28, 28)."""
+        """Images of codes before the sigmoid, (B, C, H, W)."""
         logits: Tensor = self.decoder(z)
         return logits.float()  # under autocast they come as bfloat16, too coarse for a loss
 
     def decode(self, z: Tensor) -> Tensor:
-        """Images of codes, (B, 1, 28, 28) in [0, 1]."""
+        """Images of codes, (B, C, H, W) in [0, 1]."""
         return torch.sigmoid(self.decode_logits(z))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Reconstructions, (B, 1, 28, 28) in [0, 1]."""
+        """Reconstructions, (B, C, H, W) in [0, 1]."""
         return self.decode(self.encode(x))
 
 
@@ -66,8 +70,8 @@ def reconstruction_loss(model: Autoencoder, x: Tensor, target: Tensor, kind: Rec
 
     Args:
         model: The autoencoder.
-        x: (B, 1, H, W), what the encoder sees.
-        target: (B, 1, 28, 28) in [0, 1].
+        x: (B, C, h, w), what the encoder sees.
+        target: (B, C, H, W) in [0, 1].
         kind: "bce", binary cross entropy in nats, from logits so that it stays finite; or "mse", squared error.
     """
     logits = model.decode_logits(model.encode(x))

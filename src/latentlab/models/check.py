@@ -2,13 +2,15 @@
 
 import inspect
 from collections.abc import Mapping
+from itertools import islice
 from typing import Any
 
 import torch
 from pydantic import ConfigDict, ValidationError, create_model
 from torch import Tensor
 
-from latentlab.models import Autoencoder, build, family
+from latentlab.data.images import degrade
+from latentlab.models import Autoencoder, Shape, build, family
 from latentlab.params.strict import ParamsError, choices, explain
 from latentlab.params.variants import Variant
 
@@ -22,33 +24,35 @@ MOST_LAYERS = 100
 MOST_UNITS = 1_000_000
 
 
-def check(variants: Mapping[str, Variant]) -> None:
-    """Checks the variants of params.yaml, by name, against their families.
+def check(variants: Mapping[str, Variant], shapes: Mapping[str, Shape]) -> None:
+    """Checks the variants of params.yaml, by name, against their families, for the images of data sets, by name.
 
     Raises:
         ParamsError: One line per fault, each naming the variant.
     """
     faults = []
     for name, variant in variants.items():
-        try:
-            code_shape(variant)
-        except ParamsError as error:
-            faults += [f"params.yaml: variants.{name}: {line}" for line in str(error).split("\n")]
+        for dataset, shape in shapes.items():
+            try:
+                code_shape(variant, shape)
+            except ParamsError as error:
+                of = f" on {dataset}" if len(shapes) > 1 else ""
+                faults += [f"params.yaml: variants.{name}{of}: {line}" for line in str(error).split("\n")]
     if faults:
         raise ParamsError("\n".join(faults))
 
 
-def code_shape(variant: Variant) -> torch.Size:
-    """Shape of the code of one image, (D,) or (C, h, w).
+def code_shape(variant: Variant, shape: Shape) -> torch.Size:
+    """Shape of the code of one image of that shape, (D,) or (c, h, w).
 
     Raises:
         ParamsError: The variant does not fit its family, or its layers do not fit its images.
     """
-    empty_weights(variant)
-    return measure_code(build(variant, 0).eval(), variant.input_size)
+    empty_weights(variant, shape)
+    return measure_code(build(variant, shape, 0).eval(), variant, shape)
 
 
-def measure_code(model: Autoencoder, input_size: int) -> torch.Size:
+def measure_code(model: Autoencoder, variant: Variant, shape: Shape) -> torch.Size:
     """Shape of the code that a model in evaluation mode gives for one blank image.
 
     Raises:
@@ -56,16 +60,16 @@ def measure_code(model: Autoencoder, input_size: int) -> torch.Size:
     """
     try:
         with torch.inference_mode():  # a forward pass without weights needs torch's compiler, a second of imports
-            code: Tensor = model.encode(torch.zeros(1, 1, input_size, input_size))
+            code: Tensor = model.encode(degrade(torch.zeros(1, *shape), variant.downsampling))
             output = model.decode(code)
     except (ValueError, RuntimeError) as error:
         raise ParamsError(f"the layers do not fit: {str(error).splitlines()[0]}") from None
-    if output.shape != (1, 1, 28, 28):
-        raise ParamsError(f"the decoder gives images of {tuple(output.shape[1:])}, not (1, 28, 28)")
+    if output.shape[1:] != shape:
+        raise ParamsError(f"the decoder gives images of {tuple(output.shape[1:])}, not {shape}")
     return code.shape[1:]
 
 
-def empty_weights(variant: Variant) -> dict[str, Tensor]:
+def empty_weights(variant: Variant, shape: Shape) -> dict[str, Tensor]:
     """The weights that a variant's model will have, by name, as tensors that take no memory.
 
     Raises:
@@ -74,7 +78,7 @@ def empty_weights(variant: Variant) -> dict[str, Tensor]:
     _check_keys(variant)
     try:
         with torch.device("meta"):
-            weights = build(variant, 0).state_dict()
+            weights = build(variant, shape, 0).state_dict()
     except (ValueError, RuntimeError, TypeError, OverflowError) as error:
         raise ParamsError(f"the layers do not fit: {str(error).splitlines()[0]}") from None
     if (number := sum(weight.numel() for weight in weights.values())) > MOST_WEIGHTS:
@@ -82,12 +86,17 @@ def empty_weights(variant: Variant) -> dict[str, Tensor]:
     return weights
 
 
+def keys(family_name: str) -> dict[str, Any]:
+    """The keys of a family's variants with their types: what its constructor takes beside the shape of the images."""
+    parameters = inspect.signature(family(family_name)).parameters
+    return {name: parameter.annotation for name, parameter in islice(parameters.items(), 1, None)}
+
+
 def _check_keys(variant: Variant) -> None:
     """Checks the variant's own keys against the signature of its family's constructor."""
     if variant.family not in FAMILIES:
         raise ParamsError(f"family: {variant.family!r} is unknown: {choices(FAMILIES)}")
-    signature = inspect.signature(family(variant.family))
-    fields: dict[str, Any] = {name: (parameter.annotation, ...) for name, parameter in signature.parameters.items()}
+    fields: dict[str, Any] = {name: (kind, ...) for name, kind in keys(variant.family).items()}
     config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
     schema = create_model(variant.family, __config__=config, **fields)
     try:

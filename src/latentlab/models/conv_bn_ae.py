@@ -6,7 +6,8 @@ import torch
 from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
-from latentlab.models.base import Autoencoder, ReconstructionLoss, reconstruction_loss
+from latentlab.models.base import Autoencoder, ReconstructionLoss, Shape, reconstruction_loss
+from latentlab.models.layers import doubling, halved
 
 
 def _normalised(layer: nn.Conv2d | nn.ConvTranspose2d) -> list[nn.Module]:
@@ -17,10 +18,11 @@ def _normalised(layer: nn.Conv2d | nn.ConvTranspose2d) -> list[nn.Module]:
 class ConvBnAE(Autoencoder):
     """Convolutional autoencoder with batch normalisation and ReLU after every (transposed) convolution but the last.
 
-    Encoder: 3x3 convolutions to 14x14, 7x7 and 7x7, then a linear layer. Decoder: a linear layer, a 3x3 convolution at
-    7x7, 3x3 transposed convolutions of stride 2 to 14x14 and 28x28.
+    Encoder: 3x3 convolutions to a half, a quarter and a quarter of the size, then a linear layer. Decoder: a linear layer,
+    a 3x3 convolution at a quarter of the size, 3x3 transposed convolutions of stride 2 to a half and to the whole.
 
     Args:
+        shape: Channels, height and width of the images.
         channels: Output channels of the encoder's convolutions; the decoder has them reversed.
         latent_dim: Numbers in the code.
         loss: "bce" or "mse".
@@ -28,6 +30,7 @@ class ConvBnAE(Autoencoder):
 
     def __init__(
         self,
+        shape: Shape,
         *,
         channels: Annotated[list[PositiveInt], Field(min_length=3, max_length=3)],
         latent_dim: PositiveInt,
@@ -36,19 +39,21 @@ class ConvBnAE(Autoencoder):
         super().__init__()
         self.kind: ReconstructionLoss = loss
         first, second, third = channels
+        half = halved(shape[1])
+        quarter = halved(half)
         self.encoder = nn.Sequential(
-            *_normalised(nn.Conv2d(1, first, 3, stride=2, padding=1)),
+            *_normalised(nn.Conv2d(shape[0], first, 3, stride=2, padding=1)),
             *_normalised(nn.Conv2d(first, second, 3, stride=2, padding=1)),
             *_normalised(nn.Conv2d(second, third, 3, padding=1)),
             nn.Flatten(),
-            nn.Linear(third * 49, latent_dim),
+            nn.Linear(third * quarter**2, latent_dim),
         )
         self.decoder = nn.Sequential(
-            nn.Linear(latent_dim, third * 49),
-            nn.Unflatten(1, (third, 7, 7)),
+            nn.Linear(latent_dim, third * quarter**2),
+            nn.Unflatten(1, (third, quarter, quarter)),
             *_normalised(nn.Conv2d(third, second, 3, padding=1)),
-            *_normalised(nn.ConvTranspose2d(second, first, 3, stride=2, padding=1, output_padding=1)),
-            nn.ConvTranspose2d(first, 1, 3, stride=2, padding=1, output_padding=1),
+            *_normalised(doubling(second, first, half)),
+            doubling(first, shape[0], shape[1]),
         )
 
     def loss(self, x: Tensor, target: Tensor, generator: torch.Generator) -> dict[str, Tensor]:  # noqa: ARG002, D102

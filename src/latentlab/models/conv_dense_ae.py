@@ -6,7 +6,7 @@ import torch
 from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
-from latentlab.models.base import Autoencoder, ReconstructionLoss, reconstruction_loss
+from latentlab.models.base import Autoencoder, ReconstructionLoss, Shape, reconstruction_loss
 from latentlab.models.layers import conv_dense_decoder, conv_dense_trunk
 
 
@@ -15,6 +15,7 @@ class ConvDenseAE(Autoencoder):
     """The layers of `ConvVAE`, with one linear head for the code in the place of mean and log-variance.
 
     Args:
+        shape: Channels, height and width of the images.
         channels: Output channels of the two convolutions; the transposed ones have them reversed.
         hidden_dim: Size of the dense layer before the code.
         latent_dim: Numbers in the code.
@@ -23,6 +24,7 @@ class ConvDenseAE(Autoencoder):
 
     def __init__(
         self,
+        shape: Shape,
         *,
         channels: Annotated[list[PositiveInt], Field(min_length=2, max_length=2)],
         hidden_dim: PositiveInt,
@@ -31,8 +33,8 @@ class ConvDenseAE(Autoencoder):
     ) -> None:
         super().__init__()
         self.kind: ReconstructionLoss = loss
-        self.encoder = nn.Sequential(*conv_dense_trunk(channels, hidden_dim), nn.Linear(hidden_dim, latent_dim))
-        self.decoder = conv_dense_decoder(channels, latent_dim)
+        self.encoder = nn.Sequential(*conv_dense_trunk(shape, channels, hidden_dim), nn.Linear(hidden_dim, latent_dim))
+        self.decoder = conv_dense_decoder(shape, channels, latent_dim)
 
     def loss(self, x: Tensor, target: Tensor, generator: torch.Generator) -> dict[str, Tensor]:  # noqa: ARG002, D102
         return reconstruction_loss(self, x, target, self.kind)

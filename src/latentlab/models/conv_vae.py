@@ -6,7 +6,7 @@ import torch
 from pydantic import Field, NonNegativeFloat, PositiveInt
 from torch import Tensor, nn
 
-from latentlab.models.base import Autoencoder, binary_cross_entropy_sum
+from latentlab.models.base import Autoencoder, Shape, binary_cross_entropy_sum
 from latentlab.models.layers import conv_dense_decoder, conv_dense_trunk
 
 
@@ -34,6 +34,7 @@ class ConvVAE(Autoencoder):
     layer, two 3x3 transposed convolutions of stride 2, a 3x3 convolution. ReLU between the layers.
 
     Args:
+        shape: Channels, height and width of the images.
         channels: Output channels of the two convolutions; the transposed ones have them reversed.
         hidden_dim: Size of the dense layer before the heads.
         latent_dim: Numbers in the code.
@@ -44,6 +45,7 @@ class ConvVAE(Autoencoder):
 
     def __init__(
         self,
+        shape: Shape,
         *,
         channels: Annotated[list[PositiveInt], Field(min_length=2, max_length=2)],
         hidden_dim: PositiveInt,
@@ -53,14 +55,14 @@ class ConvVAE(Autoencoder):
         super().__init__()
         self.beta = beta
         self.encoder = _GaussianEncoder(
-            trunk=conv_dense_trunk(channels, hidden_dim),
+            trunk=conv_dense_trunk(shape, channels, hidden_dim),
             mean=nn.Linear(hidden_dim, latent_dim),
             log_variance=nn.Linear(hidden_dim, latent_dim),
         )
-        self.decoder = conv_dense_decoder(channels, latent_dim)
+        self.decoder = conv_dense_decoder(shape, channels, latent_dim)
 
     def posterior(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and log-variance of q(z | x), both (B, D), of images (B, 1, 28, 28)."""
+        """Mean and log-variance of q(z | x), both (B, D), of images (B, C, H, W)."""
         encoder = self.encoder
         hidden = encoder.trunk(x)  # (B, hidden_dim)
         return encoder.mean(hidden).float(), encoder.log_variance(hidden).float()  # under autocast they come as bfloat16
@@ -68,7 +70,7 @@ class ConvVAE(Autoencoder):
     def loss(self, x: Tensor, target: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
         """Negative evidence lower bound per image in nats, with one sample of z, and its two terms.
 
-        "loss" = "bce_sum" + beta "kl"; "bce_sum" is the binary cross entropy summed over the 784 pixels, "kl" the
+        "loss" = "bce_sum" + beta "kl"; "bce_sum" is the binary cross entropy summed over all pixels and channels, "kl" the
         divergence from the standard normal prior summed over the latent dimensions (Kingma and Welling 2013, appendix B);
         all are means over the batch.
         """

@@ -8,6 +8,18 @@ from itertools import pairwise
 
 from torch import nn
 
+from latentlab.models.base import Shape
+
+
+def halved(size: int) -> int:
+    """The size that a 3x3 convolution of stride 2 with padding 1 leaves."""
+    return (size + 1) // 2
+
+
+def doubling(channels_in: int, channels_out: int, restored: int) -> nn.ConvTranspose2d:
+    """A 3x3 transposed convolution of stride 2 from `halved(restored)` to `restored` pixels."""
+    return nn.ConvTranspose2d(channels_in, channels_out, 3, stride=2, padding=1, output_padding=1 - restored % 2)
+
 
 def linear_stack(sizes: Sequence[int]) -> nn.Sequential:
     """Linear layers with a ReLU between them and none after the last: (B, sizes[0]) -> (B, sizes[-1])."""
@@ -17,40 +29,43 @@ def linear_stack(sizes: Sequence[int]) -> nn.Sequential:
     return nn.Sequential(*layers[:-1])
 
 
-def conv_dense_trunk(channels: Sequence[int], hidden_dim: int) -> nn.Sequential:
-    """Source C's encoder without its heads: (B, 1, 28, 28) -> (B, hidden_dim).
+def conv_dense_trunk(shape: Shape, channels: Sequence[int], hidden_dim: int) -> nn.Sequential:
+    """Source C's encoder without its heads: (B, C, H, W) -> (B, hidden_dim).
 
     Two 3x3 convolutions of stride 2 and a dense layer, each with a ReLU behind it.
     """
     first, second = channels
     return nn.Sequential(
-        nn.Conv2d(1, first, 3, stride=2, padding=1),
+        nn.Conv2d(shape[0], first, 3, stride=2, padding=1),
         nn.ReLU(),
         nn.Conv2d(first, second, 3, stride=2, padding=1),
         nn.ReLU(),
         nn.Flatten(),
-        nn.Linear(second * 49, hidden_dim),
+        nn.Linear(second * halved(halved(shape[1])) ** 2, hidden_dim),
         nn.ReLU(),
     )
 
 
-def conv_dense_decoder(channels: Sequence[int], latent_dim: int) -> nn.Sequential:
-    """Source C's decoder, to logits: (B, latent_dim) -> (B, 1, 28, 28).
+def conv_dense_decoder(shape: Shape, channels: Sequence[int], latent_dim: int) -> nn.Sequential:
+    """Source C's decoder, to logits: (B, latent_dim) -> (B, C, H, W).
 
     A dense layer, two 3x3 transposed convolutions of stride 2, a 3x3 convolution, with a ReLU between them.
 
     Args:
+        shape: Channels, height and width of the images.
         channels: As of the encoder; the transposed convolutions have them reversed.
         latent_dim: D.
     """
     first, second = channels
+    half = halved(shape[1])
+    quarter = halved(half)
     return nn.Sequential(
-        nn.Linear(latent_dim, second * 49),
+        nn.Linear(latent_dim, second * quarter**2),
         nn.ReLU(),
-        nn.Unflatten(1, (second, 7, 7)),
-        nn.ConvTranspose2d(second, second, 3, stride=2, padding=1, output_padding=1),
+        nn.Unflatten(1, (second, quarter, quarter)),
+        doubling(second, second, half),
         nn.ReLU(),
-        nn.ConvTranspose2d(second, first, 3, stride=2, padding=1, output_padding=1),
+        doubling(second, first, shape[1]),
         nn.ReLU(),
-        nn.Conv2d(first, 1, 3, padding=1),
+        nn.Conv2d(first, shape[0], 3, padding=1),
     )

@@ -1,20 +1,22 @@
 """Sources B and E: fully connected autoencoders (the four-layer MLP, the stacked autoencoder)."""
 
+import math
 from typing import Annotated, Literal, final
 
 import torch
 from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
-from latentlab.models.base import Autoencoder, ReconstructionLoss, reconstruction_loss
+from latentlab.models.base import Autoencoder, ReconstructionLoss, Shape, reconstruction_loss
 from latentlab.models.layers import linear_stack
 
 
 @final
 class MLP(Autoencoder):
-    """Fully connected autoencoder, 784 -> widths -> latent_dim -> widths reversed -> 784, ReLU between the layers.
+    """Fully connected autoencoder, pixels -> widths -> latent_dim -> widths reversed -> pixels, ReLU between the layers.
 
     Args:
+        shape: Channels, height and width of the images.
         widths: Sizes of the hidden layers of the encoder, in order; the decoder has them reversed.
         latent_dim: Numbers in the code.
         code_activation: Whether the code itself goes through a ReLU.
@@ -25,6 +27,7 @@ class MLP(Autoencoder):
 
     def __init__(
         self,
+        shape: Shape,
         *,
         widths: Annotated[list[PositiveInt], Field(min_length=1)],
         latent_dim: PositiveInt,
@@ -35,10 +38,11 @@ class MLP(Autoencoder):
     ) -> None:
         super().__init__()
         self.kind: ReconstructionLoss = loss
-        self.encoder = nn.Sequential(nn.Flatten(), *linear_stack([784, *widths, latent_dim]))
+        num_pixels = math.prod(shape)
+        self.encoder = nn.Sequential(nn.Flatten(), *linear_stack([num_pixels, *widths, latent_dim]))
         if code_activation == "relu":
             self.encoder.append(nn.ReLU())
-        self.decoder = nn.Sequential(*linear_stack([latent_dim, *widths[::-1], 784]), nn.Unflatten(1, (1, 28, 28)))
+        self.decoder = nn.Sequential(*linear_stack([latent_dim, *widths[::-1], num_pixels]), nn.Unflatten(1, shape))
         for module in self.modules():
             if isinstance(module, nn.Linear):
                 if weight_init == "xavier_uniform":

@@ -6,7 +6,7 @@ import torch
 from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
-from latentlab.models.base import Autoencoder, ReconstructionLoss, reconstruction_loss
+from latentlab.models.base import Autoencoder, ReconstructionLoss, Shape, reconstruction_loss
 
 
 @final
@@ -17,6 +17,7 @@ class StridedCAE(Autoencoder):
     leaky ReLU where `negative_slope` is not 0. The decoder mirrors the encoder; its last layer has neither.
 
     Args:
+        shape: Channels, height and width of the images.
         channels: Output channels of the blocks, in order.
         kernel_sizes: Kernel sizes of the blocks. Those of the decoder follow from the sizes to restore.
         latent_dim: Numbers in the code.
@@ -27,6 +28,7 @@ class StridedCAE(Autoencoder):
 
     def __init__(
         self,
+        shape: Shape,
         *,
         channels: Annotated[list[PositiveInt], Field(min_length=1, max_length=4)],
         kernel_sizes: Annotated[list[Annotated[int, Field(ge=2, le=7)]], Field(min_length=1, max_length=4)],
@@ -44,8 +46,10 @@ class StridedCAE(Autoencoder):
             return nn.LeakyReLU(negative_slope) if negative_slope else nn.ReLU()
 
         down: list[nn.Module] = []
-        sizes = [28]
-        for channels_in, channels_out, kernel_size in zip([1, *channels], channels, kernel_sizes, strict=False):
+        image_channels, sizes = shape[0], [shape[1]]
+        for channels_in, channels_out, kernel_size in zip(
+            [image_channels, *channels], channels, kernel_sizes, strict=False
+        ):
             down.append(nn.Conv2d(channels_in, channels_out, kernel_size, stride=2, padding=1))
             down += [nn.BatchNorm2d(channels_out)] if batch_norm else []
             down.append(activation())
@@ -56,13 +60,13 @@ class StridedCAE(Autoencoder):
         self.encoder = nn.Sequential(*down, nn.Flatten(), nn.Linear(num_features, latent_dim))
 
         up: list[nn.Module] = []
-        steps = zip(channels[::-1], [*channels[-2::-1], 1], sizes[::-1], sizes[-2::-1], strict=False)
+        steps = zip(channels[::-1], [*channels[-2::-1], image_channels], sizes[::-1], sizes[-2::-1], strict=False)
         for channels_in, channels_out, size, restored in steps:
+            if up:
+                up += [nn.BatchNorm2d(channels_in)] if batch_norm else []
+                up.append(activation())
             # a transposed convolution gives 2 (size - 1) - 2 + kernel
             up.append(nn.ConvTranspose2d(channels_in, channels_out, restored - 2 * size + 4, stride=2, padding=1))
-            if channels_out != 1 or restored != 28:
-                up += [nn.BatchNorm2d(channels_out)] if batch_norm else []
-                up.append(activation())
         self.decoder = nn.Sequential(
             nn.Linear(latent_dim, num_features), nn.Unflatten(1, (channels[-1], sizes[-1], sizes[-1])), *up
         )

@@ -1,4 +1,4 @@
-"""Source E: a super-resolution autoencoder, which sees 14x14 pixels and gives 28x28."""
+"""Source E: a super-resolution autoencoder, which sees half the size and gives the whole."""
 
 from typing import Annotated, final
 
@@ -6,18 +6,19 @@ import torch
 from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
-from latentlab.models.base import Autoencoder, ReconstructionLoss, reconstruction_loss
-from latentlab.models.layers import linear_stack
+from latentlab.models.base import Autoencoder, ReconstructionLoss, Shape, reconstruction_loss
+from latentlab.models.layers import doubling, halved, linear_stack
 
 
 @final
 class SuperresAE(Autoencoder):
-    """Super-resolution autoencoder; use it with `input_size: 14`. ReLU between the layers.
+    """Super-resolution autoencoder; use it with `downsampling: 2`. ReLU between the layers.
 
-    Encoder: a 3x3 convolution (14x14), one of stride 2 (7x7), two linear layers. Decoder: two linear layers, two 3x3
+    Encoder: a 3x3 convolution, one of stride 2, two linear layers. Decoder: two linear layers, two 3x3
     transposed convolutions of stride 2, a 3x3 convolution.
 
     Args:
+        shape: Channels, height and width of the images.
         channels: Output channels of the encoder's convolutions.
         hidden_dim: Size of the linear layer on either side of the code.
         latent_dim: Numbers in the code.
@@ -27,6 +28,7 @@ class SuperresAE(Autoencoder):
 
     def __init__(
         self,
+        shape: Shape,
         *,
         channels: Annotated[list[PositiveInt], Field(min_length=2, max_length=2)],
         hidden_dim: PositiveInt,
@@ -36,9 +38,11 @@ class SuperresAE(Autoencoder):
     ) -> None:
         super().__init__()
         self.kind: ReconstructionLoss = loss
-        num_features = channels[1] * 49
+        half = halved(shape[1])
+        quarter = halved(half)
+        num_features = channels[1] * quarter**2
         self.encoder = nn.Sequential(
-            nn.Conv2d(1, channels[0], 3, padding=1),
+            nn.Conv2d(shape[0], channels[0], 3, padding=1),
             nn.ReLU(),
             nn.Conv2d(channels[0], channels[1], 3, stride=2, padding=1),
             nn.ReLU(),
@@ -48,12 +52,12 @@ class SuperresAE(Autoencoder):
         self.decoder = nn.Sequential(
             *linear_stack([latent_dim, hidden_dim, num_features]),
             nn.ReLU(),
-            nn.Unflatten(1, (channels[1], 7, 7)),
-            nn.ConvTranspose2d(channels[1], decoder_channels[0], 3, stride=2, padding=1, output_padding=1),
+            nn.Unflatten(1, (channels[1], quarter, quarter)),
+            doubling(channels[1], decoder_channels[0], half),
             nn.ReLU(),
-            nn.ConvTranspose2d(decoder_channels[0], decoder_channels[1], 3, stride=2, padding=1, output_padding=1),
+            doubling(decoder_channels[0], decoder_channels[1], shape[1]),
             nn.ReLU(),
-            nn.Conv2d(decoder_channels[1], 1, 3, padding=1),
+            nn.Conv2d(decoder_channels[1], shape[0], 3, padding=1),
         )
 
     def loss(self, x: Tensor, target: Tensor, generator: torch.Generator) -> dict[str, Tensor]:  # noqa: ARG002, D102

@@ -6,7 +6,7 @@ import torch
 from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
-from latentlab.models.base import Autoencoder, ReconstructionLoss, reconstruction_loss
+from latentlab.models.base import Autoencoder, ReconstructionLoss, Shape, reconstruction_loss
 
 
 @final
@@ -18,6 +18,7 @@ class UpsampledCAE(Autoencoder):
     and the last one has neither normalisation nor activation.
 
     Args:
+        shape: Channels, height and width of the images.
         channels: Output channels of the encoder's blocks, in order; the decoder mirrors them.
         kernel_sizes: Kernel sizes of the blocks, odd ones.
         latent_dim: Numbers in the code.
@@ -29,6 +30,7 @@ class UpsampledCAE(Autoencoder):
 
     def __init__(
         self,
+        shape: Shape,
         *,
         channels: Annotated[list[PositiveInt], Field(min_length=1, max_length=4)],
         kernel_sizes: Annotated[list[Literal[3, 5, 7]], Field(min_length=1, max_length=4)],
@@ -47,9 +49,11 @@ class UpsampledCAE(Autoencoder):
             norm: list[nn.Module] = [nn.BatchNorm2d(channels_out)] if batch_norm else []
             return [*norm, nn.LeakyReLU(negative_slope) if negative_slope else nn.ReLU()]
 
-        sizes = [28]
+        image_channels, sizes = shape[0], [shape[1]]
         down: list[nn.Module] = []
-        for channels_in, channels_out, kernel_size in zip([1, *channels], channels, kernel_sizes, strict=False):
+        for channels_in, channels_out, kernel_size in zip(
+            [image_channels, *channels], channels, kernel_sizes, strict=False
+        ):
             down.append(nn.Conv2d(channels_in, channels_out, kernel_size, stride=2, padding=kernel_size // 2))
             down += normalised(channels_out)
             sizes.append((sizes[-1] + 1) // 2)
@@ -57,11 +61,11 @@ class UpsampledCAE(Autoencoder):
         self.encoder = nn.Sequential(*down, nn.Flatten(), nn.Linear(num_features, latent_dim))
 
         up: list[nn.Module] = []
-        steps = zip(channels[::-1], [*channels[-2::-1], 1], kernel_sizes[::-1], sizes[-2::-1], strict=True)
+        steps = zip(channels[::-1], [*channels[-2::-1], image_channels], kernel_sizes[::-1], sizes[-2::-1], strict=True)
         for channels_in, channels_out, kernel_size, restored in steps:
+            up += normalised(channels_in) if up else []
             up.append(nn.Upsample(size=(restored, restored), mode=upsampling))
             up.append(nn.Conv2d(channels_in, channels_out, kernel_size, padding=kernel_size // 2))
-            up += normalised(channels_out) if restored != 28 else []
         self.decoder = nn.Sequential(
             nn.Linear(latent_dim, num_features), nn.Unflatten(1, (channels[-1], sizes[-1], sizes[-1])), *up
         )

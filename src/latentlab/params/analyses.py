@@ -6,13 +6,10 @@ from typing import Annotated, Any, Self
 from pydantic import Field, ValidationError, model_validator
 
 from latentlab import paths
-from latentlab.params.strict import Count, Name, ParamsError, Section, choices, explain, read_yaml
+from latentlab.params.strict import Name, ParamsError, Section, choices, explain, read_yaml
 
-
-class Codecs(Section):
-    """How many test images are stored each by itself; the sheet holds all of them."""
-
-    num_images: Count
+# what is measured of no run: of raw pixels, a classical denoiser and image formats
+ALWAYS = ("denoising", "few_labels", "codecs")
 
 
 class Analyses(Section):
@@ -27,11 +24,13 @@ class Analyses(Section):
     more_variants: Annotated[list[Name], Field(min_length=1)]
     baseline_names: list[Name]
     settings: dict[Name, dict[str, Any]]
-    codecs: Codecs
 
     @model_validator(mode="after")
     def _have_settings(self) -> Self:
         faults = [
+            f"settings: {name} is missing, and is made of every data set" for name in ALWAYS if name not in self.settings
+        ]
+        faults += [
             f"{key}: {name!r} is not in settings: {choices(self.settings)}"
             for key in ("names", "baseline_names")
             for name in getattr(self, key)

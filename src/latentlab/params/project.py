@@ -1,5 +1,6 @@
 """All of params.yaml, and what the trade-off study has found beside it."""
 
+import math
 from collections.abc import Collection
 from itertools import product
 from pathlib import Path
@@ -70,9 +71,15 @@ class Params(Section):
                     faults.append(
                         f"variants.{name}.training: {variant.training!r} is not in recipes.{recipe}: {choices(settings)}"
                     )
-        for name in self.baselines:
+        for name, baseline in self.baselines.items():
             if name in self.variants:
                 faults.append(f"baselines.{name}: a variant has that name")
+            for dataset in (each for each in self.run.datasets if each in self.datasets):
+                if baseline.num_components > (most := math.prod(self.datasets[dataset].shape)):
+                    faults.append(
+                        f"baselines.{name}.num_components: {baseline.num_components}, and images of {dataset} have {most} "
+                        "numbers"
+                    )
         for name in self.published:
             if name not in self.variants:
                 faults.append(f"published.{name}: no such variant: {choices(self.variants)}")
@@ -83,6 +90,10 @@ class Params(Section):
         if faults:
             raise ValueError("\n".join(faults))
         return self
+
+    def published_on(self, dataset: str) -> dict[str, Published]:
+        """The published figures that can be compared with results on a data set: they are all of MNIST."""
+        return self.published if self.datasets[dataset].kind == "mnist" else {}
 
     def runs(self) -> list[paths.Run]:
         """Every combination that is selected."""

@@ -97,8 +97,10 @@ def explain(error: ValidationError, where: str) -> str:
     """One line per fault: where it stands, what is wrong, what was found."""
     lines = []
     for fault in error.errors():
+        # a data set's kind, which pydantic names behind the data set, is no key
+        loc = (*fault["loc"][:2], *fault["loc"][3:]) if fault["loc"][:1] == ("datasets",) else fault["loc"]
         key = ".".join(
-            printable(str(part)) for part in fault["loc"] if part not in ("adam", "muon", "constant", "cosine", "plateau")
+            printable(str(part)) for part in loc if part not in ("adam", "muon", "constant", "cosine", "plateau")
         )
         found = "" if fault["type"] in ("missing", "value_error") else f", found {_SHORT.repr(fault['input'])}"
         message = fault["msg"].removeprefix("Value error, ")

@@ -1,11 +1,11 @@
 """What stands in params.yaml many times: variants, baselines, published figures, comparisons."""
 
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFloat, model_validator
 
 from latentlab.params.recipes import Recipe, Training
-from latentlab.params.strict import Name, Section, Seed
+from latentlab.params.strict import Count, Name, Section, Seed
 
 
 class Variant(BaseModel):
@@ -16,7 +16,7 @@ class Variant(BaseModel):
     source: str
     training: str
     family: str
-    input_size: int = Field(ge=1, le=28)
+    downsampling: Literal[1, 2]
     input_noise: Annotated[list[NonNegativeFloat], Field(min_length=2, max_length=2)] | None
 
     @model_validator(mode="after")
@@ -34,7 +34,7 @@ class Variant(BaseModel):
 class Baseline(Section):
     """PCA with that many components."""
 
-    num_components: Annotated[int, Field(ge=1, le=784)]
+    num_components: Count
 
 
 class Published(Section):

@@ -8,9 +8,11 @@ import numpy as np
 import pandas as pd
 
 from latentlab import paths
+from latentlab.comparison import results
 from latentlab.comparison.results import Result
 from latentlab.params.analyses import Analyses
 from latentlab.params.project import Params
+from latentlab.paths import Run
 
 # nobody tells more curves than that apart
 MOST_CURVES = 8
@@ -28,6 +30,7 @@ class Content:
     """
 
     project: Params
+    dataset: str
     leaderboard: pd.DataFrame
     shown: Mapping[str, Result] = field(default_factory=dict)
     tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
@@ -35,11 +38,17 @@ class Content:
     codecs: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     @classmethod
-    def of_analyses(cls, project: Params, analyses: Analyses, shown: Mapping[str, Result]) -> Self:
+    def of_analyses(cls, project: Params, dataset: str, analyses: Analyses, shown: Mapping[str, Result]) -> Self:
         """With what the tables stage and the codecs stage of the analyses have left."""
-        tables = {name: pd.read_csv(paths.ANALYSES_TABLES / f"{name}.csv") for name in analyses.names}
-        codecs = pd.read_csv(paths.codecs(project.run.datasets[0]))
-        return cls(project, pd.read_csv(paths.ANALYSES_LEADERBOARD), shown, tables, analyses.settings, codecs)
+        files = paths.reports(dataset, "analyses")
+        tables = {name: pd.read_csv(files.tables / f"{name}.csv") for name in analyses.names}
+        codecs = results.codecs(dataset)
+        return cls(project, dataset, pd.read_csv(files.leaderboard), shown, tables, analyses.settings, codecs)
+
+    @property
+    def run(self) -> Run:
+        """The first run that is selected of this data set, as an example."""
+        return next(run for run in self.project.runs() if run.dataset == self.dataset)
 
     @property
     def recipe(self) -> str:

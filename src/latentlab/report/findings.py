@@ -76,17 +76,17 @@ def denoising(content: Content) -> str | None:
 
 def interpolation(content: Content) -> str | None:
     """How many variants pass nearer to real images than a cross-fade does."""
-    distances = content.numbers("interpolation/linear/different_digits/midpoint_distance")
+    distances = content.numbers("interpolation/linear/different_classes/midpoint_distance")
     if distances.empty:
         return None
     nearest = str(distances.idxmin())
-    crossfade = content.means("interpolation/linear/different_digits/crossfade_distance")[nearest]
+    crossfade = content.means("interpolation/linear/different_classes/crossfade_distance")[nearest]
     real = content.means("interpolation/real_distance")[nearest]
     nearer = (distances < crossfade).sum()
     return (
-        f"Halfway between two different digits, {nearer} of {len(distances)} variants decode an image that is nearer to a "
-        f"training image than the pixel average of the two is ({crossfade:.3f} root mean square; a real test image: "
-        f"{real:.3f}); the nearest is `{nearest}` with {distances[nearest]:.3f}."
+        f"Halfway between two images of different classes, {nearer} of {len(distances)} variants decode an image that is "
+        f"nearer to a training image than the pixel average of the two is ({crossfade:.3f} root mean square; a real test "
+        f"image: {real:.3f}); the nearest is `{nearest}` with {distances[nearest]:.3f}."
     )
 
 

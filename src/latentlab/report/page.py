@@ -29,13 +29,14 @@ def core_report(content: Content, figures: Collection[str]) -> str:
         content: Of the core.
         figures: Names of the figures that were drawn, in the folder `figures` beside the page.
     """
-    run, board = content.project.runs()[0], content.leaderboard
+    run, board = content.run, content.leaderboard
     num_seeds = max(board["num_seeds"].fillna(0).astype(int), default=0)
     lead = (
         f"{_subject(content)}; variants: {len(content.variants())}, seeds of each: up to {num_seeds}. Errors are on "
-        f"{content.project.datasets[run.dataset].split.test:,} test images, which no training saw, and by which no variant "
-        "was chosen."
+        f"{_test_images(content)}, which no training saw, and by which no variant was chosen."
     )
+    if board["svm_rbf_accuracy"].isna().all():
+        lead += " The images have no classes, so that there are no probes."
     origin = (
         f"Each run has its stages: `{run.stage('evaluate')}` and `{run.stage('probe')}` measure what "
         f"`{run.stage('train')}` has trained. The stages `compare`, `plot` and `report` make the tables, the figures and "
@@ -49,7 +50,7 @@ def core_report(content: Content, figures: Collection[str]) -> str:
 
 def analyses_report(content: Content, figures: Collection[str], claims_page: str) -> str:
     """The report of the analyses in Markdown; the arguments as above, and the page of the claims stage."""
-    run = content.project.runs()[0]
+    run = content.run
     lead = (
         f"What was measured of trained autoencoders beyond errors and probes. {_subject(content)}; the claims are judged "
         "under all recipes."
@@ -110,8 +111,13 @@ def _published(content: Content) -> str:
     return f"{met} of the {published} variants with a published figure are as good or better under `{content.recipe}`."
 
 
+def _test_images(content: Content) -> str:
+    split = content.project.datasets[content.dataset].split
+    return f"{split.test:,} test images" if isinstance(split.test, int) else f"the test images, {split.test:.0%} of all"
+
+
 def _subject(content: Content) -> str:
-    return f"Data set `{content.project.run.datasets[0]}`; recipe `{content.recipe}` unless a table says otherwise"
+    return f"Data set `{content.dataset}`; recipe `{content.recipe}` unless a table says otherwise"
 
 
 def _in_mlflow(run: Run) -> str:

@@ -55,7 +55,7 @@ SECTIONS = [
     }, partial(between, words="Structural similarity (SSIM) of test images and reconstructions", path="test_ssim")),
     Section("Probes", {
         "accuracy_against_latent_dim": partial(
-            scatter, x="latent_dim", y="svm_rbf_error", title="What the code knows about the digit"),
+            scatter, x="latent_dim", y="svm_rbf_error", title="What the code knows about the class"),
         "probes": core.probes,
     }, partial(
         between, words="Test accuracy of the RBF probe", path="svm_rbf_accuracy", form="{:.2%}",
@@ -76,7 +76,7 @@ SECTIONS = [
         "tsne_large": partial(galleries.tsne, size="num_large"),
         "centroids": galleries.centroids,
     }, partial(
-        between, words="Share of codes whose ten neighbours agree with the digit", path="latent_space/knn10_accuracy",
+        between, words="Share of codes whose ten neighbours agree with the class", path="latent_space/knn10_accuracy",
         form="{:.1%}"), "latent_space"),
     Section("Generation", {
         "samples": partial(

@@ -57,7 +57,7 @@ def read_params() -> Params:
     from latentlab.models import check
 
     project = load()
-    check.check(project.variants)
+    check.check(project.variants, {name: project.datasets[name].shape for name in project.run.datasets})
     return project
 
 

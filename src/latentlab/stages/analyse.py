@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from pydantic import TypeAdapter
 
 from latentlab import paths, stages
 from latentlab.comparison.tables import write_csv
@@ -12,10 +13,12 @@ from latentlab.data import images
 from latentlab.evaluation.analysis import Analysis, Subject, of_run
 from latentlab.files import write_json
 from latentlab.models import trained
-from latentlab.params.datasets import Split
+from latentlab.params.datasets import Shares, Split
 from latentlab.params.project import load
 from latentlab.tracking import describe, runs, store
 from latentlab.training import devices, plan
+
+SPLIT: TypeAdapter[Split | Shares] = TypeAdapter(Split | Shares)
 
 
 def main(analysis: str, *names: str) -> None:
@@ -31,7 +34,7 @@ def measure(run: paths.Run, analysis: str, planned: Path, path: Path, folder: Pa
     device = devices.resolve(project.device)
     devices.make_deterministic()
     model = trained.load(run.checkpoint, device=device)
-    data = images.load(paths.data(run.dataset), Split.model_validate(model.description["split"]))
+    data = images.load(paths.data(run.dataset), SPLIT.validate_python(model.description["split"]))
     measured = analyse(analysis, of_run(model, data), content)
     write_files(measured, path.parent, folder)
     provenance = {"training": model.description, **content, "device": device.type, **plan.about_process()}

@@ -1,4 +1,4 @@
-"""Stage `compare`: the tables over all runs, into reports/."""
+"""Stage `compare@dataset`: the tables over all runs of a data set."""
 
 import sys
 from dataclasses import asdict
@@ -13,19 +13,18 @@ from latentlab.params.project import load
 from latentlab.report.styles import styles
 
 
-def main() -> None:
-    """Compares all runs whose results are still what the parameters and the code describe."""
-    project = load()
-    dataset = project.run.datasets[0]
+def main(dataset: str) -> None:
+    """Compares all runs of the data set whose results are still what the parameters and the code describe."""
+    project, files = load(), paths.reports(dataset)
     found = results.read(project, dataset)
     for line in found.report():
         print(line, file=sys.stderr)
     table = leaderboard(project, found)
-    write_csv(table, paths.LEADERBOARD)
+    write_csv(table, files.leaderboard)
     write_text(
         "# Leaderboard\n\nErrors are on the test images, means over the seeds; ratios are ours over the source's "
         f"published figure, so 1 or less is as good or better.\n\n{markdown(table)}",
-        paths.LEADERBOARD_PAGE,
+        files.leaderboard_page,
     )
     page = (
         "# Comparisons\n\nOne table per comparison of the sources; `mse_to_first` is test MSE over the first variant's.\n"
@@ -33,17 +32,17 @@ def main() -> None:
     for key, each in project.comparisons.items():
         compared = comparison(project, found, key)
         if len(compared):
-            write_csv(compared, paths.COMPARISONS / f"{key}.csv")
+            write_csv(compared, files.comparisons / f"{key}.csv")
             page += f"\n## {each.title}\n\n{markdown(compared)}"
-    paths.COMPARISONS.mkdir(parents=True, exist_ok=True)
-    write_text(page, paths.COMPARISONS / "README.md")
+    files.comparisons.mkdir(parents=True, exist_ok=True)
+    write_text(page, files.comparisons / "README.md")
     looks, shown = styles(project), found.shown(project)
     curves = {name: result.curve.assign(**asdict(looks[name])) for name, result in shown.items()}
-    write_csv(_stacked(curves), paths.CURVES)
-    files = {name: result.run.confusion for name, result in shown.items()}
-    files |= {name: paths.Baseline(name, dataset).confusion for name in found.baselines}
-    write_csv(_stacked({name: pd.read_csv(path) for name, path in files.items() if path.exists()}), paths.CONFUSION)
-    write_json(summary(table), paths.SUMMARY)
+    write_csv(_stacked(curves), files.curves)
+    counts = {name: result.run.confusion for name, result in shown.items()}
+    counts |= {name: paths.Baseline(name, dataset).confusion for name in found.baselines}
+    write_csv(_stacked({name: pd.read_csv(path) for name, path in counts.items() if path.exists()}), files.confusion)
+    write_json(summary(table), files.summary)
 
 
 def _stacked(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:

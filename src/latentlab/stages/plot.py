@@ -1,4 +1,4 @@
-"""Stage `plot`: the figures of the core, into reports/figures."""
+"""Stage `plot@dataset`: the figures of the core."""
 
 import pandas as pd
 
@@ -10,14 +10,14 @@ from latentlab.report.figures import style
 from latentlab.report.sections import drawn, of_core
 
 
-def main() -> None:
+def main(dataset: str) -> None:
     """Draws every figure that has something to show."""
-    project = load()
-    shown = results.read(project, project.run.datasets[0]).shown(project)
-    content = Content(project, pd.read_csv(paths.LEADERBOARD), shown)
-    paths.FIGURES.mkdir(parents=True, exist_ok=True)
+    project, files = load(), paths.reports(dataset)
+    shown = results.read(project, dataset).shown(project)
+    content = Content(project, dataset, pd.read_csv(files.leaderboard), shown)
+    files.figures.mkdir(parents=True, exist_ok=True)
     for name, figure in drawn(of_core(project), content):
-        style.save(figure, paths.FIGURES / f"{name}.png")
+        style.save(figure, files.figures / f"{name}.png")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Stage `plot` of the analyses: their figures, into analyses/reports/figures."""
+"""Stage `plot@dataset` of the analyses: their figures."""
 
 from latentlab import paths, stages
 from latentlab.comparison import results
@@ -9,14 +9,15 @@ from latentlab.report.figures import style
 from latentlab.report.sections import drawn, of_analyses
 
 
-def main() -> None:
+def main(dataset: str) -> None:
     """Draws every figure that has something to show."""
     project, settings = load(), analyses.load()
-    found = results.read(project, project.run.datasets[0], settings.names, (paths.MORE, paths.MAIN))
-    content = Content.of_analyses(project, settings, found.shown(project))
-    paths.ANALYSES_FIGURES.mkdir(parents=True, exist_ok=True)
+    found = results.read(project, dataset, settings.names, (paths.MORE, paths.MAIN))
+    content = Content.of_analyses(project, dataset, settings, found.shown(project))
+    figures = paths.reports(dataset, "analyses").figures
+    figures.mkdir(parents=True, exist_ok=True)
     for name, figure in drawn(of_analyses(), content):
-        style.save(figure, paths.ANALYSES_FIGURES / f"{name}.png")
+        style.save(figure, figures / f"{name}.png")
 
 
 if __name__ == "__main__":

@@ -1,19 +1,21 @@
-"""Stage `report`: the report of the core, as Markdown and as one page of HTML."""
+"""Stage `report@dataset`: the report of the core, as Markdown and as one page of HTML."""
 
 import pandas as pd
 
-from latentlab import files, paths, stages
+from latentlab import paths, stages
+from latentlab.files import write_text
 from latentlab.params.project import load
 from latentlab.report.content import Content
 from latentlab.report.page import core_report, write_html
 
 
-def main() -> None:
-    """Writes the report on the first data set and the first recipe of params.yaml."""
-    figures = {path.stem for path in paths.FIGURES.glob("*.png")}
-    text = core_report(Content(load(), pd.read_csv(paths.LEADERBOARD)), figures)
-    files.write_text(text, paths.REPORT)
-    files.write_text(write_html(text, paths.REPORT.parent), paths.REPORT_PAGE)
+def main(dataset: str) -> None:
+    """Writes the report on the data set under the first recipe of params.yaml."""
+    files = paths.reports(dataset)
+    figures = {path.stem for path in files.figures.glob("*.png")}
+    text = core_report(Content(load(), dataset, pd.read_csv(files.leaderboard)), figures)
+    write_text(text, files.report)
+    write_text(write_html(text, files.report.parent), files.report_page)
 
 
 if __name__ == "__main__":

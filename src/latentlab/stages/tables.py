@@ -1,4 +1,4 @@
-"""Stage `tables` of the analyses: the leaderboard with the variants that only they need, and one table per analysis."""
+"""Stage `tables@dataset` of the analyses: the leaderboard with their own variants, and a table per analysis."""
 
 import sys
 
@@ -9,15 +9,16 @@ from latentlab.params import analyses
 from latentlab.params.project import load
 
 
-def main() -> None:
+def main(dataset: str) -> None:
     """Writes the tables over all analyses whose results are still what the parameters describe."""
     project, settings = load(), analyses.load()
-    found = results.read(project, project.run.datasets[0], settings.names, (paths.MORE, paths.MAIN))
+    found = results.read(project, dataset, settings.names, (paths.MORE, paths.MAIN))
     for line in found.report():
         print(line, file=sys.stderr)
-    write_csv(leaderboard(project, found), paths.ANALYSES_LEADERBOARD)
+    files = paths.reports(dataset, "analyses")
+    write_csv(leaderboard(project, found), files.leaderboard)
     for name in settings.names:
-        write_csv(analysis(found, name), paths.ANALYSES_TABLES / f"{name}.csv")
+        write_csv(analysis(found, name), files.tables / f"{name}.csv")
 
 
 if __name__ == "__main__":

@@ -33,12 +33,13 @@ def main(*names: str) -> None:
     description = describe_training(run, planned, device, precision)
     kept = checkpoint.EpochFile(run.epochs, description["fingerprint"])
     experiment_id = store.open_store(paths.project_root())
-    total, records = settings.epochs * len(data.train), []
+    num_passes = project.datasets[run.dataset].num_passes(len(data.train))
+    total, records = settings.epochs * num_passes * len(data.train), []
     with (
         runs.training_run(experiment_id, description, *describe.about(project, run, variant, settings)) as live,
         tqdm(total=total, desc=str(run), unit=" images", unit_scale=True, mininterval=stages.refresh_seconds()) as bar,
     ):
-        model, epochs = training.begin(variant, settings, data, run.seed, device, bar, kept)
+        model, epochs = training.begin(variant, settings, data, run.seed, device, bar, kept, num_passes)
         for record in epochs:
             records.append(record)
             live.log_epoch(record)

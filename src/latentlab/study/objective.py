@@ -28,6 +28,7 @@ class Task:
     data: Splits
     device: torch.device
     track: Track
+    num_passes: int = 1
 
 
 class UntrainedError(Exception):
@@ -45,7 +46,7 @@ def run(study: optuna.Study, trial: optuna.Trial, task: Task) -> None:
     """
     try:
         trial.set_user_attr("process", process_tags())  # at once: another worker may look at any moment
-        candidate, sizes = _drawn(trial, task.settings)
+        candidate, sizes = _drawn(trial, task)
         if twin := trials.twin(study.get_trials(deepcopy=False), trial.number, candidate.configuration):
             _repeat(study, trial, twin)
         else:
@@ -64,24 +65,24 @@ def run(study: optuna.Study, trial: optuna.Trial, task: Task) -> None:
         raise
 
 
-def _drawn(trial: optuna.Trial, settings: StudySettings) -> tuple[Candidate, Sizes]:
+def _drawn(trial: optuna.Trial, task: Task) -> tuple[Candidate, Sizes]:
     """What the trial is to train, and its sizes.
 
     Raises:
         UntrainedError: Its numbers do not make a variant, its layers do not fit, or it is above a bound.
     """
     try:
-        candidate = space.draw(trial, settings)
+        candidate = space.draw(trial, task.settings)
         for name, content in (candidate.content | {"configuration": candidate.configuration}).items():
             trial.set_user_attr(name, content)
-        sizes = space.sizes(candidate.variant)
+        sizes = space.sizes(candidate.variant, task.data.shape)
     except ParamsError as error:
         raise UntrainedError(Reason.SHAPE, str(error)) from None
     for name, size in vars(sizes).items():
         trial.set_user_attr(name, size)
     above = []
-    for name, size in sizes.objectives(settings).items():
-        bound = getattr(settings.bounds, name)
+    for name, size in sizes.objectives(task.settings).items():
+        bound = getattr(task.settings.bounds, name)
         if bound is not None:
             trial.set_constraint(name, size / bound - 1)  # 0 or less is within
             above += [name] if size > bound else []
@@ -109,7 +110,9 @@ def _train(study: optuna.Study, trial: optuna.Trial, task: Task, candidate: Cand
     errors: list[float] = []
     nobody = tqdm(disable=True)  # the parent process shows the progress of all workers
     with task.track(trial.number, candidate.content, vars(sizes)) as live:
-        _, records = begin(candidate.variant, training, task.data, settings.seed, task.device, nobody)
+        _, records = begin(
+            candidate.variant, training, task.data, settings.seed, task.device, nobody, num_passes=task.num_passes
+        )
         for record in records:
             live.log_epoch(record)
             errors.append(record["validation_mse"])

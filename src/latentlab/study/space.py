@@ -1,6 +1,5 @@
 """From a trial to a variant, and from a variant that is known already to the trial that would draw it."""
 
-import inspect
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,10 +10,10 @@ import torch
 from pydantic import ValidationError
 
 from latentlab import paths
+from latentlab.data.images import degrade
 from latentlab.evaluation.complexity import num_macs, num_parameters
-from latentlab.models import build
-from latentlab.models import family as family_of
-from latentlab.models.check import FAMILIES, code_shape
+from latentlab.models import Shape, build
+from latentlab.models.check import FAMILIES, code_shape, keys
 from latentlab.params.project import Params
 from latentlab.params.recipes import Training
 from latentlab.params.strict import ParamsError, choices, explain
@@ -71,7 +70,7 @@ def draw(trial: optuna.Trial, settings: StudySettings) -> Candidate:
     dimensions = space.families[family]
     lists = _lists(family)
     depth = _suggest(trial, f"{family}.{DEPTH}", dimensions[DEPTH]) if lists else 0
-    variant = {"source": settings.source, "training": "trial", "family": family, "input_size": 28, "input_noise": None}
+    variant = {"source": settings.source, "training": "trial", "family": family, "downsampling": 1, "input_noise": None}
     for key, dimension in dimensions.items():
         if key in lists:
             variant[key] = [_suggest(trial, f"{family}.{key}.{index}", dimension) for index in range(depth)]
@@ -110,15 +109,15 @@ def trial_of(project: Params, settings: StudySettings, name: str) -> dict[str, A
     }
 
 
-def sizes(variant: Variant) -> Sizes:
-    """The sizes of a variant.
+def sizes(variant: Variant, shape: Shape) -> Sizes:
+    """The sizes of a variant for images of that shape.
 
     Raises:
         ParamsError: Its layers do not fit.
     """
-    latent_dim = code_shape(variant).numel()
-    model = build(variant, 0).eval()
-    macs = num_macs(model, torch.zeros(1, 1, variant.input_size, variant.input_size))
+    latent_dim = code_shape(variant, shape).numel()
+    model = build(variant, shape, 0).eval()
+    macs = num_macs(model, degrade(torch.zeros(1, *shape), variant.downsampling))
     return Sizes(latent_dim, num_parameters(model)["total"], macs["total"])
 
 
@@ -140,7 +139,7 @@ def _faults(settings: StudySettings) -> Iterator[str]:
         if family not in FAMILIES:
             yield f"{where}: unknown family: {choices(FAMILIES)}"
             continue
-        wanted = [*inspect.signature(family_of(family)).parameters, *([DEPTH] if _lists(family) else [])]
+        wanted = [*keys(family), *([DEPTH] if _lists(family) else [])]
         yield from (f"{where}: {key} is missing" for key in wanted if key not in dimensions)
         yield from (f"{where}.{key}: unknown key: {choices(wanted)}" for key in dimensions if key not in wanted)
         depth = dimensions.get(DEPTH, 1)
@@ -157,9 +156,8 @@ def _faults(settings: StudySettings) -> Iterator[str]:
 
 def _lists(family: str) -> list[str]:
     """The keys of a family that are lists, one entry per layer."""
-    annotations = {key: each.annotation for key, each in inspect.signature(family_of(family)).parameters.items()}
     # Annotated[list[int], ...] has the list inside
-    return [key for key, each in annotations.items() if get_origin(getattr(each, "__origin__", each)) is list]
+    return [key for key, each in keys(family).items() if get_origin(getattr(each, "__origin__", each)) is list]
 
 
 def _suggest(trial: optuna.Trial, name: str, dimension: Dimension) -> Any:

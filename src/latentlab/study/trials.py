@@ -202,7 +202,8 @@ def basis(project: Params, settings: StudySettings) -> dict[str, Any]:
     families = [f"latentlab.models.{family}" for family in settings.space.families]
     return settings.model_dump(exclude=FREE) | {
         "dataset": dataset,
-        "split": project.datasets[dataset].split.model_dump(),
+        "images": project.datasets[dataset].form(),
+        **project.datasets[dataset].model_dump(include={"split", "epoch_images"}),
         "data_digest": images.digest(paths.data(dataset)),
         "code": fingerprint(*CODE, *families),
     }

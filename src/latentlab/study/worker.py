@@ -68,18 +68,20 @@ def _run(url: str, num_trials: int, parent_run: str) -> None:
     settings = study_params.load(Path(), project)
     study = optuna.load_study(study_name=settings.name, storage=open_storage(url))
     dataset, device = project.run.datasets[0], devices.resolve(project.device)
-    split = project.datasets[dataset].split
+    images_of = project.datasets[dataset]
+    data = images.load(paths.data(dataset), images_of.split)
     common = {
         "dataset": dataset,
         "seed": settings.seed,
-        "split": split.model_dump(),
+        "images": images_of.form(),
+        "split": images_of.split.model_dump(),
         "data_digest": images.digest(paths.data(dataset)),
         "device": device.type,
         "precision": str(devices.precision(settings.training.precision, device)).removeprefix("torch."),
         **plan.about_process(),
     }
     track = tracker(settings.name, parent_run, common)
-    task = objective.Task(settings, images.load(paths.data(dataset), split), device, track)
+    task = objective.Task(settings, data, device, track, images_of.num_passes(len(data.train)))
     with errors_of_storage(url):
         work(study, task, num_trials, paths.STUDY_LOCK)
 

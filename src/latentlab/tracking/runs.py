@@ -20,6 +20,7 @@ from mlflow.models import Model, infer_signature
 from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 from mlflow.tracking.context.registry import resolve_tags
 
+from latentlab.data.images import degrade
 from latentlab.tracking import store
 from latentlab.tracking.artifacts import CHECKPOINT, lacks_files, settle_files
 from latentlab.tracking.describe import Measured, RunOutputs, run_name, run_params, run_tags
@@ -288,8 +289,8 @@ def _log_model(run_id: str, outputs: RunOutputs) -> None:
     """Adds the model as a torch.export program, which loads without our classes."""
     # torch.export warns of weights whose memory is not contiguous
     model = outputs.model.eval().to(memory_format=torch.contiguous_format)
-    size = outputs.description["variant"]["input_size"]
-    example = torch.zeros(2, 1, size, size)  # two images, or torch.export would fix the batch size at one
+    shape, downsampling = outputs.description["images"]["shape"], outputs.description["variant"]["downsampling"]
+    example = degrade(torch.zeros(2, *shape), downsampling)  # two, or torch.export would fix the batch size at one
     with torch.inference_mode():
         signature = infer_signature(example.numpy(), model(example).numpy())
     Model.log(  # as mlflow.pytorch.log_model, which knows no run but the active one

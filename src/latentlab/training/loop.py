@@ -42,12 +42,13 @@ def fit(
     precision: torch.dtype,
     progress: Progress,
     keeper: Keeper | None = None,
+    num_passes: int = 1,
 ) -> Iterator[dict[str, float]]:
     """Trains a model in place, and yields one record per epoch.
 
     Args:
         model: On the device of the tensors.
-        train: Inputs and targets, (N, 1, H, W) and (N, 1, 28, 28) in [0, 1]; the same tensor twice for a plain
+        train: Inputs and targets, (N, C, h, w) and (N, C, H, W) in [0, 1]; the same tensor twice for a plain
             autoencoder.
         validation: The same for the validation images.
         training: Epochs, batch size, optimiser and schedule.
@@ -59,6 +60,7 @@ def fit(
         progress: Told after each batch how many images it had.
         keeper: Given the state after each epoch. If it has one already, the training goes on from there, and ends with the
             same bits as one that was never interrupted; None keeps nothing.
+        num_passes: How often an epoch goes through the training images.
 
     Yields:
         "epoch" from 1; "train_loss", the mean over the epoch's batches as they came; "validation_loss" after the epoch;
@@ -70,7 +72,7 @@ def fit(
         TrainingError: The training loss of a step is not finite.
     """
     inputs, targets = train
-    num_images = len(inputs)
+    num_images = num_passes * len(inputs)
     num_batches = math.ceil(num_images / training.batch_size)
     order = torch.Generator().manual_seed(seed)
     noise = torch.Generator(inputs.device).manual_seed(seed)
@@ -88,11 +90,12 @@ def fit(
         yield from records
     for epoch in range(len(records) + 1, training.epochs + 1):
         started = time.perf_counter()
-        # one pass over the images in a new order
+        # so many passes over the images, each in a new order
         model.train()
         sums: dict[str, Tensor] = {}
         step_losses: list[Tensor] = []  # on the device: to look at one of them is to wait for it
-        permutation = torch.randperm(num_images, generator=order).to(inputs.device)
+        passes = [torch.randperm(len(inputs), generator=order) for _ in range(num_passes)]
+        permutation = torch.cat(passes).to(inputs.device)
         for batch, indices in enumerate(permutation.split(training.batch_size)):
             if isinstance(training.schedule, Cosine):
                 num_done = (epoch - 1) * num_batches + batch

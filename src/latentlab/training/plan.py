@@ -55,6 +55,7 @@ def of_training(project: Params, name: str, dataset: str, recipe: Recipe) -> Pla
         "variant": variant.model_dump(),
         "training": project.training_of(name, recipe).model_dump(),
         **_data(project, dataset),
+        **project.datasets[dataset].model_dump(include={"epoch_images"}),
         "device": project.device,
         "code": fingerprint(f"latentlab.models.{variant.family}", *_TRAINING, *_PROCESS),
     }
@@ -92,10 +93,7 @@ def of_project(project: Params) -> Iterator[tuple[Path, Plan]]:
 
 def of_analyses(project: Params, analyses: Analyses) -> Iterator[tuple[Path, Plan]]:
     """The plans of the analyses: of all variants and recipes, and of the baselines."""
-    settings: Mapping[str, Plan] = analyses.settings | {
-        "probes": project.probes.model_dump(),
-        "codecs": analyses.codecs.model_dump(),
-    }
+    settings: Mapping[str, Plan] = analyses.settings | {"probes": project.probes.model_dump()}
     for dataset in project.run.datasets:
         for run, analysis in product(_runs(project, dataset), analyses.names):
             yield run.analysis_plan(analysis), of_analysis(project, run.variant, analysis, settings[analysis])
@@ -149,7 +147,9 @@ def _runs(project: Params, dataset: str) -> Iterator[paths.Run]:
 
 def _data(project: Params, dataset: str) -> Plan:
     """What determines the images, in their parts."""
+    settings = project.datasets[dataset]
     return {
-        "split": project.datasets[dataset].split.model_dump(),
+        "images": settings.form(),
+        "split": settings.split.model_dump(),
         "data_digest": images.digest(paths.data(dataset)),
     }

@@ -22,6 +22,7 @@ def begin(
     device: torch.device,
     progress: Progress,
     keeper: Keeper | None = None,
+    num_passes: int = 1,
 ) -> tuple[Autoencoder, Iterator[dict[str, float]]]:
     """A new model, and its training, which goes on as far as its records are taken.
 
@@ -33,18 +34,20 @@ def begin(
         device: Where.
         progress: Told after each batch how many images it had.
         keeper: Keeps the state after each epoch, and has it if this is a training that goes on.
+        num_passes: How often an epoch goes through the training images.
 
     Returns:
         The model on the device, and the records of `latentlab.training.loop.fit`.
     """
     devices.make_deterministic()
-    model = models.build(variant, seed).to(device)
+    model = models.build(variant, data.shape, seed).to(device)
     train, validation = (part.images.to(device) for part in (data.train, data.validation))
-    pairs = [(degrade(images, variant.input_size), images) for images in (train, validation)]
+    pairs = [(degrade(images, variant.downsampling), images) for images in (train, validation)]
     if variant.input_noise:
         pairs[1] = (noisy(pairs[1][0], variant.input_noise, seed), validation)
     precision = devices.precision(training.precision, device)
-    return model, fit(model, pairs[0], pairs[1], training, variant.input_noise, seed, precision, progress, keeper)
+    records = fit(model, pairs[0], pairs[1], training, variant.input_noise, seed, precision, progress, keeper, num_passes)
+    return model, records
 
 
 def noisy(images: Tensor, input_noise: list[float], seed: int) -> Tensor:

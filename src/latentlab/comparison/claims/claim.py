@@ -157,6 +157,11 @@ class Claim:
     decided_by: str = ""
 
     @property
+    def speaks_of_digits(self) -> bool:
+        """Whether it can be judged on images of digits only."""
+        return "digit" in self.statement
+
+    @property
     def source(self) -> str:
         """The letter of the source."""
         return self.name[0]

@@ -62,6 +62,32 @@ def write_page(entries: Sequence[Entry], sources: Mapping[str, str]) -> str:
     return "\n\n".join(blocks) + "\n"
 
 
+def side_by_side(entries: Mapping[str, Sequence[Entry]], recipe: str) -> str:
+    """The verdicts of several data sets in one table, in Markdown.
+
+    Args:
+        entries: Of `ledger`, by data set.
+        recipe: Under which they were judged.
+    """
+    lines, alike, judged = [], 0, 0
+    for same in zip(*entries.values(), strict=True):
+        verdicts = [entry.judgements[recipe].verdict for entry in same]
+        claim = same[0].claim
+        lines.append(
+            {"claim": f"{claim.name}: {claim.statement}", **dict(zip(entries, (MARKS[v] for v in verdicts), strict=True))}
+        )
+        if "undecided" not in verdicts:
+            judged, alike = judged + 1, alike + (len(set(verdicts)) == 1)
+    blocks = [
+        "# The claims, data set by data set",
+        f"Judged under `{recipe}` on each data set alone, by the same limits. ✓ holds, ✗ does not hold, ? not decided: "
+        "the data set's own page says why. Claims that speak of digits apply to digits only.",
+    ]
+    if len(entries) > 1:
+        blocks.append(f"Of the {judged} claims that are decided on all of {', '.join(entries)}, {alike} have one verdict.")
+    return "\n\n".join([*blocks, _table(lines)]) + "\n"
+
+
 def _findings(entries: Sequence[Entry]) -> list[str]:
     """Claims whose verdict changes with the recipe, which is to say with the training alone."""
     changing = [entry for entry in entries if entry.changes_with_recipe]

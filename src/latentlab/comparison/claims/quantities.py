@@ -91,7 +91,7 @@ def rank(variant: str, digit: int, other: int) -> Quantity:
     """Place of `other` among the digits by the distance of their mean codes from that of `digit`; 1 is the nearest."""
 
     def place(seed: Evidence) -> float:
-        order = seed.at(variant, f"latent_space/nearest_digits/{digit}")
+        order = seed.at(variant, f"latent_space/nearest_classes/{digit}")
         if other not in order:
             raise Missing(f"{variant} has no codes of the digits {digit} and {other}")
         return seed.record(variant, f"rank of {other} from {digit}", order.index(other) + 1)
@@ -183,7 +183,7 @@ def _points(seed: Evidence, name: str) -> list[Point]:
 
 
 def _codec(seed: Evidence, codec: str, layout: str) -> list[Point]:
-    """Of an image format ("single" images or one "sheet") at all its qualities, as in codecs.csv."""
+    """Of an image format ("single" images or one "sheet") at all its qualities, by size."""
     table = seed.codecs
     if not table.empty:
         table = table[(table["codec"] == codec) & (table["layout"] == layout)]

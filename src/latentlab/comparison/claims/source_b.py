@@ -52,7 +52,7 @@ CLAIMS = [
           why="The best is the best by any amount. Both tasks weigh the same.",
           holds=[largest([_balance(MLP_4), _balance(MLP_8)]) - largest([_balance(MLP_2), _balance(MLP_32)]) >= 0]),
     Claim("B12", "The way between two digits through the code is a smooth change.",
-          holds=[number(MLP_8, f"interpolation/linear/{pairs}_digits/step_ratio") <= limits.SMOOTH
+          holds=[number(MLP_8, f"interpolation/linear/{pairs}_classes/step_ratio") <= limits.SMOOTH
                  for pairs in ("equal", "different")]),
     Claim("B13", "The way between two digits passes through plausible digits.",
           why="(Blur shortens the distance, so a blurry decoder has it easier.)",

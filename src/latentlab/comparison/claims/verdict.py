@@ -91,18 +91,26 @@ class Entry:
         return {"holds", "does_not_hold"} <= {judgement.verdict for judgement in self.judgements.values()}
 
 
-def ledger(results: Results, codecs: pd.DataFrame, recipes: Sequence[str]) -> list[Entry]:
+def ledger(results: Results, codecs: pd.DataFrame, recipes: Sequence[str], are_digits: bool) -> list[Entry]:
     """Judges all claims.
 
     Args:
         results: Of one data set.
-        codecs: Content of codecs.csv; empty where it is not there.
+        codecs: Of `latentlab.comparison.results.codecs`.
         recipes: Under which to judge; where variants have not been run, a claim is undecided.
+        are_digits: Whether the images are digits; if not, a claim that speaks of digits does not apply.
 
     Returns:
         By source and number.
     """
-    return [Entry(claim, {recipe: judge(claim, results, codecs, recipe) for recipe in recipes}) for claim in CLAIMS]
+    entries = []
+    for claim in CLAIMS:
+        if claim.speaks_of_digits and not are_digits:
+            judgements = dict.fromkeys(recipes, Judgement("undecided", "applies to digits, which these images are not"))
+        else:
+            judgements = {recipe: judge(claim, results, codecs, recipe) for recipe in recipes}
+        entries.append(Entry(claim, judgements))
+    return entries
 
 
 def judge(claim: Claim, results: Results, codecs: pd.DataFrame, recipe: str) -> Judgement:

@@ -4,7 +4,7 @@ MSE, PSNR, SSIM = "test_mse", "test_psnr", "test_ssim"
 PARAMETERS, OPERATIONS = "num_parameters/total", "num_macs/total"
 RBF, LINEAR, NEIGHBOURS, LOGISTIC = "svm_rbf_accuracy", "svm_linear_accuracy", "knn_accuracy", "logistic_accuracy"
 GAIN = "denoising/0.2/gain_db"
-WAY = "interpolation/linear/different_digits"
+WAY = "interpolation/linear/different_classes"
 
 # for people, where the path does not say it
 WORDS = {
@@ -30,14 +30,14 @@ WORDS = {
     "generation/standard_normal/nearest_distance": "distance of samples from the nearest training image",
     f"{WAY}/crossfade_distance": "distance of a cross-fade from the nearest training image",
     f"{WAY}/midpoint_distance": "distance of the midpoint from the nearest training image",
-    f"{WAY}/step_ratio": "largest over mean step between different digits",
-    "interpolation/linear/equal_digits/step_ratio": "largest over mean step between equal digits",
+    f"{WAY}/step_ratio": "largest over mean step between images of different classes",
+    "interpolation/linear/equal_classes/step_ratio": "largest over mean step between images of one class",
     "interpolation/real_distance": "distance of test images from the nearest training image",
     "latent_space/code_mean": "mean of the latent numbers",
     "latent_space/code_std": "standard deviation of the latent numbers",
     "latent_space/knn10_accuracy": "accuracy of the 10 nearest codes",
     "latent_space/share_within_3": "share of latent numbers in [-3, 3]",
-    "latent_space/silhouette": "silhouette of the digits",
+    "latent_space/silhouette": "silhouette of the classes",
 }
 
 

@@ -47,7 +47,7 @@ def interpolation(content: Content) -> Figure:
     """How even the steps are, and how far the image halfway is from the nearest training image."""
     table, variants = content.table("interpolation"), content.measured("interpolation")
     figure, (left, right) = side_by_side(WIDTH, 1.6 + 0.24 * len(variants), 2, sharey=True)
-    kinds = {"equal_digits": BLUE, "different_digits": RED}
+    kinds = {"equal_classes": BLUE, "different_classes": RED}
     labels = {kind: kind.replace("_", " ") for kind in kinds}
     for panel, number, start in ((left, "step_ratio", 1), (right, "midpoint_distance", 0)):
         columns = [column(table, variants, f"linear/{kind}/{number}") for kind in kinds]
@@ -56,9 +56,9 @@ def interpolation(content: Content) -> Figure:
     real = content.numbers("interpolation/real_distance").iloc[0]
     right.axvline(real, color="black", linestyle="--", label="real test images")
     for kind, colour in kinds.items():
-        distance = content.numbers(f"interpolation/linear/{kind}/crossfade_distance").iloc[0]
-        label = f"cross-fade of the pixels, {labels[kind]}"
-        right.axvline(distance, color=colour, linestyle=":", linewidth=2, label=label)
+        for distance in content.numbers(f"interpolation/linear/{kind}/crossfade_distance").iloc[:1]:
+            label = f"cross-fade of the pixels, {labels[kind]}"
+            right.axvline(distance, color=colour, linestyle=":", linewidth=2, label=label)
     left.set(xlabel="largest step over mean step", title="Evenness (1: all steps are equal)")
     right.set(xlabel="root mean squared difference per pixel", title="From the midpoint to the nearest training image")
     legend_below(figure, columns=3)

@@ -72,7 +72,7 @@ def reconstructions(content: Content, comparison: Comparison | None = None) -> F
     if not images:
         return None
     original = {"original": next(iter(images.values()))[0]}
-    title = comparison.title if comparison else "One test image of each digit"
+    title = comparison.title if comparison else "One test image of each class"
     return strips(original | {name: both[1] for name, both in images.items()}, title)
 
 
@@ -151,6 +151,6 @@ def probes(content: Content, *, untrained: bool = False) -> Figure | None:
     panel.grid(axis="y", visible=True)
     panel.axhline(num_variants - 0.5, color=GREY, linewidth=1)
     logarithmic_x(panel)
-    panel.set(xlabel="test error (%, logarithmic)", title="What the codes know about the digits")
+    panel.set(xlabel="test error (%, logarithmic)", title="What the codes know about the classes")
     legend_below(figure, columns=3)
     return figure

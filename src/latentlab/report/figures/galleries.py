@@ -49,22 +49,29 @@ def grids(content: Content) -> Figure | None:
 
 def codes(content: Content) -> Figure | None:
     """Codes of test images in the plane, where the latent dimension is 2, and the square that a grid decodes."""
-    arrays = content.arrays("latent_space")
-    points = {name: (each["codes"], each["digits"]) for name, each in arrays.items() if "codes" in each}
+    arrays = {name: each for name, each in content.arrays("latent_space").items() if "codes" in each}
+    points = {name: (each["codes"], each.get("labels")) for name, each in arrays.items()}
     extent = content.settings.get("generation", {}).get("grid_extent")
-    return pictures.maps(points, "Codes of two numbers", extent) if points else None
+    return pictures.maps(points, _classes(arrays), "Codes of two numbers", extent) if points else None
 
 
 def tsne(content: Content, size: str) -> Figure | None:
     """An embedding of test codes in the plane; `size` names the setting of their number."""
     count, arrays = content.settings["latent_space"][size], content.arrays("latent_space", "ae_vs_vae", "architectures")
-    points = {name: (each[f"tsne_{count}"], each[f"digits_{count}"]) for name, each in arrays.items()}
-    return pictures.maps(points, f"t-SNE of {count:,} test codes") if points else None
+    points = {name: (each[f"tsne_{count}"], each.get(f"labels_{count}")) for name, each in arrays.items()}
+    return pictures.maps(points, _classes(arrays), f"t-SNE of {count:,} test codes") if points else None
 
 
 def centroids(content: Content) -> Figure | None:
-    """Distances between the mean codes of the digits."""
-    measured = [name for name, result in content.shown.items() if "latent_space" in result.metrics]
+    """Distances between the mean codes of the classes."""
+    measured = [
+        name for name, result in content.shown.items() if "centroid_distances" in result.metrics.get("latent_space", {})
+    ]
     names = content.chosen(measured, "ae_vs_vae", "equal_layers", "architectures")
     tables = {name: content.shown[name].metrics["latent_space"]["centroid_distances"] for name in names}
-    return pictures.distance_tables(tables, "Distances between the centres of the digits") if tables else None
+    return pictures.distance_tables(tables, "Distances between the centres of the classes") if tables else None
+
+
+def _classes(arrays: Mapping[str, Mapping[str, np.ndarray]]) -> list[str]:
+    """The names of the classes, which are the same for all runs of a data set."""
+    return next((each["classes"].tolist() for each in arrays.values() if "classes" in each), [])

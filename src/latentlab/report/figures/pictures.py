@@ -1,4 +1,4 @@
-"""What do the models draw, and where do they put the digits? Figures made of images, and maps of codes."""
+"""What do the models draw, and where do they put the classes? Figures made of images, and maps of codes."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,12 +10,13 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
 
+from latentlab.evaluation.pictures import tile
 from latentlab.report.figures.style import plain_numbers, side_by_side
 
 Array = np.ndarray
 
-# of the digits: Paul Tol's "muted" scheme and black (personal.sron.nl/~pault)
-DIGITS = (
+# of the classes: Paul Tol's "muted" scheme and black (personal.sron.nl/~pault)
+CLASSES = (
     "#332288", "#CC6677", "#117733", "#88CCEE", "#000000", "#DDCC77", "#882255", "#44AA99", "#999933", "#AA4499",
 )  # fmt: skip
 
@@ -24,14 +25,14 @@ def strips(images: dict[str, Array], title: str) -> Figure:
     """Strips of images one below the other, each with its name at the left.
 
     Args:
-        images: By name, uint8 (N, H, W); all of the same shape.
+        images: By name, uint8 (N, C, H, W); all of the same shape.
         title: Of the figure.
     """
     count = len(next(iter(images.values())))
     names = 0.3 + 0.08 * max(len(name) for name in images)  # inches
     figure = Figure(figsize=(names + 0.56 * count, 0.5 + 0.6 * len(images)), layout="compressed")
     for panel, (name, strip) in zip(figure.subplots(len(images), 1, squeeze=False)[:, 0], images.items(), strict=True):
-        _show(panel, np.concatenate(list(strip), axis=1))
+        _show(panel, tile(strip[None]))
         panel.set_ylabel(name, rotation=0, horizontalalignment="right", verticalalignment="center")
     figure.suptitle(title)
     return figure
@@ -41,7 +42,7 @@ def mosaics(images: dict[str, Array], title: str, extent: float | None = None) -
     """Squares of images side by side, such as samples or a grid of decodings.
 
     Args:
-        images: By name, uint8 (N, H, W), in the order in which a page is read; what is over the largest square is left
+        images: By name, uint8 (N, C, H, W), in the order in which a page is read; what is over the largest square is left
             out.
         title: Of the figure.
         extent: Of the codes that the grid decodes, along both axes; None for samples, which have no axes.
@@ -49,9 +50,8 @@ def mosaics(images: dict[str, Array], title: str, extent: float | None = None) -
     # a grid has more and smaller images than a page of samples
     figure, panels = _panels(title, list(images), most=3 if extent is None else 2, width=3.2 if extent is None else 4.6)
     for panel, tiles in zip(panels, images.values(), strict=True):
-        (height, width), side = tiles.shape[1:], int(len(tiles) ** 0.5)
-        square = tiles[: side * side].reshape(side, side, height, width).transpose(0, 2, 1, 3)
-        _show(panel, square.reshape(side * height, side * width))
+        (height, width), side = tiles.shape[2:], int(len(tiles) ** 0.5)
+        _show(panel, tile(tiles[: side * side].reshape(side, side, *tiles.shape[1:])))
         if extent is not None:
             across, down = (np.linspace(size / 2, (side - 0.5) * size, 3) for size in (width, height))
             panel.set_xticks(across, [f"{-extent:g}", "0", f"{extent:g}"])
@@ -60,28 +60,33 @@ def mosaics(images: dict[str, Array], title: str, extent: float | None = None) -
     return figure
 
 
-def maps(points: dict[str, tuple[Array, Array]], title: str, extent: float | None = None) -> Figure:
-    """Points of images in the plane in the colours of their digits; a digit is named at its middle where there is room.
+def maps(
+    points: dict[str, tuple[Array, Array | None]], classes: Sequence[str], title: str, extent: float | None = None
+) -> Figure:
+    """Points of images in the plane in the colours of their classes; a class is named at its middle where there is room.
 
     Args:
-        points: By name, coordinates (N, 2) and digits (N,), a panel for each.
+        points: By name, coordinates (N, 2) and labels (N,), a panel for each; None for images without classes.
+        classes: Their names, by label; of more than ten, colours come again.
         title: Of the figure.
         extent: A square over [-extent, extent] along both axes is outlined, such as the one a grid decodes; None for none.
     """
     figure, panels = _panels(title, list(points), most=3, width=3.2, below=0.5)
-    palette = np.array(DIGITS)
-    for panel, (places, digits) in zip(panels, points.values(), strict=True):
-        # all digits in one drawing, so that none lies over all others
+    palette = np.array(CLASSES)
+    for panel, (places, labels) in zip(panels, points.values(), strict=True):
+        # all classes in one drawing, so that none lies over all others
         size = 12 if len(places) < 1000 else 3
-        panel.scatter(places[:, 0], places[:, 1], s=size, c=palette[digits], linewidths=0)
+        panel.scatter(
+            places[:, 0], places[:, 1], s=size, c=palette[0 if labels is None else labels % len(palette)], linewidths=0
+        )
         named: list[Array] = []
-        for digit in np.unique(digits):
-            middle = np.median(places[digits == digit], axis=0)
+        for each in [] if labels is None else np.unique(labels):
+            middle = np.median(places[labels == each], axis=0)
             # a name over another could not be read
             if all(np.linalg.norm(middle - other) > 0.05 * np.ptp(places) for other in named):
                 named.append(middle)
                 label = panel.text(
-                    middle[0], middle[1], str(digit), fontsize=10, fontweight="bold", ha="center", va="center"
+                    middle[0], middle[1], classes[each], fontsize=10, fontweight="bold", ha="center", va="center"
                 )
                 label.set_path_effects([withStroke(linewidth=2.5, foreground="white")])
         if extent is not None:
@@ -89,9 +94,10 @@ def maps(points: dict[str, tuple[Array, Array]], title: str, extent: float | Non
             panel.add_patch(square)
         panel.set_aspect("equal", adjustable="datalim")
         panel.tick_params(labelsize=7)
-    keys = [mpl.lines.Line2D([], [], marker="o", linestyle="none", color=colour) for colour in DIGITS]
-    names = [str(digit) for digit in range(10)]
-    figure.legend(keys, names, loc="outside lower center", ncols=10, title="digit", handletextpad=0)
+    if len(classes):
+        colours = [CLASSES[index % len(CLASSES)] for index in range(len(classes))]
+        keys = [mpl.lines.Line2D([], [], marker="o", linestyle="none", color=colour) for colour in colours]
+        figure.legend(keys, classes, loc="outside lower center", ncols=10, title="class", handletextpad=0)
     return figure
 
 
@@ -127,10 +133,10 @@ def spectra(power: dict[str, Array], title: str) -> Figure:
 
 
 def distance_tables(tables: dict[str, Sequence[Sequence[float]]], title: str) -> Figure:
-    """Distances between the centres of the digits, each panel over its own mean.
+    """Distances between the centres of the classes, each panel over its own mean.
 
     Args:
-        tables: By name, 10x10.
+        tables: By name, square.
         title: Of the figure.
     """
     figure, panels = _panels(title, list(tables), most=4, width=2.5, beside=0.9)
@@ -138,9 +144,9 @@ def distance_tables(tables: dict[str, Sequence[Sequence[float]]], title: str) ->
         distances = np.array(table, float)
         np.fill_diagonal(distances, np.nan)
         shown = panel.imshow(distances / np.nanmean(distances), cmap="viridis", vmin=0, vmax=2)
-        panel.set(xticks=range(10), yticks=range(10))
+        panel.set(xticks=range(len(table)), yticks=range(len(table)))
         panel.tick_params(labelsize=7)
-        panel.set_ylabel("digit", fontsize=7)
+        panel.set_ylabel("class", fontsize=7)
         panel.grid(visible=False)
     label = "distance over the mean of the panel's distances"
     figure.colorbar(shown, ax=panels, label=label, shrink=0.8, extend="max")
