@@ -10,8 +10,6 @@ import sqlite3
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -52,17 +50,18 @@ def mounted(project: Project, mount: str, *command: str) -> tuple[int, str]:
     return project.attempt(*own, *command)
 
 
-@contextmanager
-def nothing_cached(project: Project) -> Iterator[None]:
-    """DVC has nothing of what the stages made before: one whose outputs are gone has to run."""
-    cached, kept = project.folder / ".dvc/cache", project.folder / ".dvc/cache.kept"
-    cached.rename(kept)
-    cached.mkdir()
-    try:
-        yield
-    finally:
-        shutil.rmtree(cached, ignore_errors=True)
-        kept.rename(cached)
+def object_of(project: Project, path: Path) -> Path:
+    name = hashlib.md5(path.read_bytes()).hexdigest()
+    return project.folder / ".dvc/cache/files/md5" / name[:2] / name[2:]
+
+
+def forget(project: Project, output: str) -> None:
+    """Removes a file or folder that a stage has made, from DVC's cache too: from there it would come back without a run."""
+    path = project.folder / output
+    for file in [path, *path.rglob("*")]:
+        if file.is_file():
+            object_of(project, file).unlink(missing_ok=True)
+    project.run("rm", "-r", output)
 
 
 @needs_namespaces
@@ -79,9 +78,8 @@ def nothing_cached(project: Project) -> Iterator[None]:
 )
 def test_a_full_disk(project, folder, size, stage, output):
     before = project.made()
-    with nothing_cached(project):
-        project.run("rm", "-r", output)
-        code, output = mounted(project, f"mount -t tmpfs -o size={size} none {folder}", "latentlab", "repro", stage)
+    forget(project, output)
+    code, output = mounted(project, f"mount -t tmpfs -o size={size} none {folder}", "latentlab", "repro", stage)
     assert code == 2, output
     assert re.search(rf"no space is left on the disk of \S.*{folder}", output), output
     assert "free some, and run the same again" in output
@@ -92,14 +90,13 @@ def test_a_full_disk(project, folder, size, stage, output):
 @needs_namespaces
 def test_a_folder_that_is_read_only(project):
     before = project.made()
-    shutil.rmtree(project.folder / "models/mnist/fast/mlp_8")
+    forget(project, "models/mnist/fast/mlp_8")
     read_only = "mount --bind {0} {0} && mount -o remount,bind,ro {0}"
-    with nothing_cached(project):
-        for folder in ("models", "mlruns", "."):
-            code, output = mounted(project, read_only.format(folder) + " && cd .", "latentlab", "repro", f"train@{RUN}")
-            assert code == 2, output
-            assert "ead-only" in output, output
-            assert "Traceback" not in output
+    for folder in ("models", "mlruns", "."):
+        code, output = mounted(project, read_only.format(folder) + " && cd .", "latentlab", "repro", f"train@{RUN}")
+        assert code == 2, output
+        assert "ead-only" in output, output
+        assert "Traceback" not in output
     whole(project, before)
 
 
@@ -146,18 +143,17 @@ def test_a_long_training_that_is_killed_is_called_so_goes_on_and_ends_with_the_s
     before = project.made()
     running = "attributes.status = 'RUNNING' AND tags.variant = 'vae_2'"
     state = project.folder / ".dvc/tmp/epochs/vae_2-mnist-fast-0.pt"
-    shutil.rmtree(project.folder / "models/mnist/fast/vae_2")
-    with nothing_cached(project):
-        process = project.start("latentlab", "repro", "train@vae_2-mnist-fast-0", said=tmp_path / "said")
-        over = time.monotonic() + 120
-        while not any("speed/epoch_seconds" in run.data.metrics for run in project.search(running)):
-            assert time.monotonic() < over, (tmp_path / "said").read_text(encoding="utf-8")
-            time.sleep(0.1)
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        assert state.exists()
-        time.sleep(2)  # the stage hears of it from the system
-        whole(project, before)
+    forget(project, "models/mnist/fast/vae_2")
+    process = project.start("latentlab", "repro", "train@vae_2-mnist-fast-0", said=tmp_path / "said")
+    over = time.monotonic() + 120
+    while not any("speed/epoch_seconds" in run.data.metrics for run in project.search(running)):
+        assert time.monotonic() < over, (tmp_path / "said").read_text(encoding="utf-8")
+        time.sleep(0.1)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert state.exists()
+    time.sleep(2)  # the stage hears of it from the system
+    whole(project, before)
     assert not state.exists()
     newest, killed = project.search("tags.variant = 'vae_2'")[:2]
     assert (newest.info.status, killed.info.status) == ("FINISHED", "KILLED")
@@ -188,29 +184,23 @@ class Slow(SimpleHTTPRequestHandler):
 
 def test_a_download_that_is_killed(project, tmp_path, mnist_gz_folder):
     before = project.made()
-    shutil.rmtree(project.folder / "data/mnist")
+    forget(project, "data/mnist")
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Slow, directory=str(mnist_gz_folder)))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     address = {"LATENTLAB_MNIST": f"http://127.0.0.1:{server.server_port}/", "no_proxy": "*"}
     try:
-        with nothing_cached(project):
-            process = project.start("latentlab", "repro", "download@mnist", said=tmp_path / "said", **address)
-            assert Slow.begun.wait(60), (tmp_path / "said").read_text(encoding="utf-8")
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-            Slow.go_on.set()
-            time.sleep(2)  # the stage hears of it from the system
-            assert not list((project.folder / "data/mnist").glob("*ubyte"))
-            assert project.repro("download@mnist") == {"download@mnist"}
+        process = project.start("latentlab", "repro", "download@mnist", said=tmp_path / "said", **address)
+        assert Slow.begun.wait(60), (tmp_path / "said").read_text(encoding="utf-8")
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        Slow.go_on.set()
+        time.sleep(2)  # the stage hears of it from the system
+        assert not list((project.folder / "data/mnist").glob("*ubyte"))
+        assert project.repro("download@mnist") == {"download@mnist"}
         whole(project, before)
     finally:
         server.shutdown()
         server.server_close()
-
-
-def object_of(project: Project, path: Path) -> Path:
-    name = hashlib.md5(path.read_bytes()).hexdigest()
-    return project.folder / ".dvc/cache/files/md5" / name[:2] / name[2:]
 
 
 def test_objects_of_the_cache_with_another_byte_cut_or_missing(project):
@@ -232,10 +222,9 @@ def test_objects_of_the_cache_with_another_byte_cut_or_missing(project):
 
 def test_two_at_once(project, tmp_path):
     before, runs = project.made(), project.finished()
-    shutil.rmtree(project.folder / "models/mnist/fast/mlp_8")
-    with nothing_cached(project):
-        processes = [project.start("latentlab", "repro", said=tmp_path / f"said_{number}") for number in range(2)]
-        codes = [process.wait(timeout=600) for process in processes]
+    forget(project, "models/mnist/fast/mlp_8")
+    processes = [project.start("latentlab", "repro", said=tmp_path / f"said_{number}") for number in range(2)]
+    codes = [process.wait(timeout=600) for process in processes]
     assert sorted(codes) == [0, 2]
     said = (tmp_path / f"said_{codes.index(2)}").read_text(encoding="utf-8")
     other = processes[codes.index(0)].pid
