@@ -79,7 +79,8 @@ def forget(project: Project, output: str) -> None:
 def test_a_full_disk(project, folder, size, stage, output):
     before = project.made()
     forget(project, output)
-    code, output = mounted(project, f"mount -t tmpfs -o size={size} none {folder}", "latentlab", "repro", stage)
+    mount = f"mount -t tmpfs -o size={size} none {folder} && mkdir -p data/sources/mnist"
+    code, output = mounted(project, mount, "latentlab", "repro", stage)
     assert code == 2, output
     assert re.search(rf"no space is left on the disk of \S.*{folder}", output), output
     assert "free some, and run the same again" in output
