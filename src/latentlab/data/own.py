@@ -101,7 +101,7 @@ def prepare(name: str, source: Path, folder: Path, settings: Pictures | Arrays |
 def _split(images: Labelled, shares: Shares) -> Iterator[Labelled]:
     """The images that are not for the test, and those that are."""
     labels = None if images.classes is None else np.array(images.classes)
-    num_test = max(round(shares.test * len(images.names)), 1)
+    num_test = round(shares.test * len(images.names))
     for chosen in stratified_split(labels, len(images.names), [len(images.names) - num_test, num_test], shares.seed):
         yield _chosen(images, chosen.tolist())
 
@@ -296,7 +296,7 @@ def _plain(picture: Image.Image, channels: int) -> Image.Image:
     """The picture in grey or in colour, on white where it is transparent; 16 bits become 8."""
     if picture.mode.startswith("I;16") or picture.mode in ("I", "F"):
         values = np.asarray(picture, np.float64)
-        picture = Image.fromarray((values / max(257.0 if values.max() > 255 else 1.0, 1.0)).clip(0, 255).astype(np.uint8))
+        picture = Image.fromarray((values / (257 if values.max() > 255 else 1)).clip(0, 255).astype(np.uint8))
     if picture.has_transparency_data:
         above = picture.convert("RGBA")
         picture = Image.new("RGBA", above.size, "white")

@@ -12,9 +12,10 @@ from latentlab.params.project import load
 
 def main() -> None:
     """Judges every claim on every selected data set, under the first recipe that is selected."""
-    project, recipe, entries = load(), load().run.recipes[0], {}
+    project, names, entries = load(), analyses.load().names, {}
+    recipe = project.run.recipes[0]
     for name in project.run.datasets:
-        found = results.read(project, name, analyses.load().names, (paths.MORE, paths.MAIN))
+        found = results.read(project, name, names, (paths.MORE, paths.MAIN))
         entries[name] = ledger(found, results.codecs(name), [recipe], project.datasets[name].kind in DIGITS)
     write_text(side_by_side(entries, recipe), paths.CLAIMS_SIDE_BY_SIDE)
 
