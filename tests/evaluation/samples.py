@@ -13,7 +13,8 @@ from latentlab.data.images import Images, Splits, degrade
 from latentlab.evaluation.analysis import Subject
 from latentlab.evaluation.pca import of_baseline
 from latentlab.evaluation.reconstruction import apply
-from latentlab.models.base import Autoencoder, Shape
+from latentlab.models.base import Autoencoder
+from latentlab.params.datasets import Shape
 
 GREY: Shape = (1, 28, 28)
 COLOUR: Shape = (3, 18, 18)

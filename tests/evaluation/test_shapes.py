@@ -16,7 +16,7 @@ from samples import CLASSES, COLOUR, dense, striped
 from latentlab import evaluation
 from latentlab.evaluation.analysis import Analysis, Subject
 from latentlab.evaluation.pca import of_baseline
-from latentlab.models.base import Shape
+from latentlab.params.datasets import Shape
 
 FEW = {"neighbours": 3, "label_counts": [3, 30], "num_draws": 2, "seed": 0}
 SETTINGS: dict[str, dict[str, Any]] = {

@@ -138,7 +138,8 @@ def read_dataset(name: str, part: Literal["train", "t10k"]) -> tuple[data.Images
     """
     folder = paths.data(name)
     try:
-        return data.part(folder, part), data.class_names(folder)
+        images = data.part(folder, part)
+        return images, data.class_names(folder, images.labels)
     except FileNotFoundError as error:
         remedy = (
             f"dvc repro download@{name}" if paths.PARAMS.exists() else "go to the project's folder, or give an image file"

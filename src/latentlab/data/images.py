@@ -70,7 +70,7 @@ def load(folder: Path, split: Split | Shares) -> Splits:
         test = test.chosen(slice(split.test))
     labels = None if both.labels is None else both.labels.numpy()
     train, validation = stratified_split(labels, len(both), sizes, split.seed)
-    return Splits(both.chosen(train), both.chosen(validation), test, class_names(folder))
+    return Splits(both.chosen(train), both.chosen(validation), test, class_names(folder, both.labels))
 
 
 def digest(folder: Path) -> str:
@@ -144,10 +144,14 @@ def part(folder: Path, name: str) -> Images:
     return Images(images, None if labels is None else torch.from_numpy(labels.astype(np.int64)))
 
 
-def class_names(folder: Path) -> list[str]:
-    """The names of the classes by label: numbers where nothing else names them, none where there are no classes."""
+def class_names(folder: Path, labels: Tensor | None) -> list[str]:
+    """The names of the classes by label: numbers where nothing else names them, none where there are no classes.
+
+    Args:
+        folder: Of the data set.
+        labels: Of one of its parts, (N,).
+    """
     names = folder / idx.CLASSES
     if names.exists():
         return names.read_text(encoding="utf-8").splitlines()
-    _, labels = idx.read(folder, "train")
     return [] if labels is None else [str(label) for label in range(int(labels.max()) + 1)]

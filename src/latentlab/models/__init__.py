@@ -5,10 +5,11 @@ from importlib import import_module
 import torch
 
 from latentlab.models.accelerate import accelerate
-from latentlab.models.base import Autoencoder, Shape
+from latentlab.models.base import Autoencoder
+from latentlab.params.datasets import Shape
 from latentlab.params.variants import Variant
 
-__all__ = ["Autoencoder", "Shape", "build", "family"]
+__all__ = ["Autoencoder", "build", "family"]
 
 
 def family(name: str) -> type[Autoencoder]:

@@ -15,9 +15,6 @@ from torch.autograd.function import once_differentiable
 # up to three times as long
 BATCH_SIZE = 250
 
-# channels, height and width of an image
-Shape = tuple[int, int, int]
-
 ReconstructionLoss = Literal["bce", "mse"]
 
 

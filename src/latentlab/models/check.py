@@ -10,7 +10,8 @@ from pydantic import ConfigDict, ValidationError, create_model
 from torch import Tensor
 
 from latentlab.data.images import degrade
-from latentlab.models import Autoencoder, Shape, build, family
+from latentlab.models import Autoencoder, build, family
+from latentlab.params.datasets import Shape
 from latentlab.params.strict import ParamsError, choices, explain
 from latentlab.params.variants import Variant
 

@@ -6,8 +6,9 @@ import torch
 from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
-from latentlab.models.base import Autoencoder, ReconstructionLoss, Shape, reconstruction_loss
+from latentlab.models.base import Autoencoder, ReconstructionLoss, reconstruction_loss
 from latentlab.models.layers import doubling, halved
+from latentlab.params.datasets import Shape
 
 
 def _normalised(layer: nn.Conv2d | nn.ConvTranspose2d) -> list[nn.Module]:

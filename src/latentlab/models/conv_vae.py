@@ -6,8 +6,9 @@ import torch
 from pydantic import Field, NonNegativeFloat, PositiveInt
 from torch import Tensor, nn
 
-from latentlab.models.base import Autoencoder, Shape, binary_cross_entropy_sum
+from latentlab.models.base import Autoencoder, binary_cross_entropy_sum
 from latentlab.models.layers import conv_dense_decoder, conv_dense_trunk
+from latentlab.params.datasets import Shape
 
 
 @final

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 from torch import nn
 
-from latentlab.models.base import Shape
+from latentlab.params.datasets import Shape
 
 
 def halved(size: int) -> int:

@@ -7,8 +7,9 @@ import torch
 from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
-from latentlab.models.base import Autoencoder, ReconstructionLoss, Shape, reconstruction_loss
+from latentlab.models.base import Autoencoder, ReconstructionLoss, reconstruction_loss
 from latentlab.models.layers import linear_stack
+from latentlab.params.datasets import Shape
 
 
 @final

@@ -6,7 +6,8 @@ import torch
 from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
-from latentlab.models.base import Autoencoder, ReconstructionLoss, Shape, reconstruction_loss
+from latentlab.models.base import Autoencoder, ReconstructionLoss, reconstruction_loss
+from latentlab.params.datasets import Shape
 
 
 @final

@@ -17,7 +17,8 @@ from latentlab import models
 from latentlab.data.images import degrade
 from latentlab.errors import UserError, printable
 from latentlab.models import check, checkpoint
-from latentlab.models.base import BATCH_SIZE, Autoencoder, Shape
+from latentlab.models.base import BATCH_SIZE, Autoencoder
+from latentlab.params.datasets import Shape
 from latentlab.params.strict import ParamsError, explain
 from latentlab.params.variants import Variant
 

@@ -7,6 +7,7 @@ from pydantic import Field, PositiveFloat, model_validator
 
 from latentlab.params.strict import Section, Seed
 
+# channels, height and width of an image
 Shape = tuple[int, int, int]
 Fit = Literal["crop", "pad", "stretch"]
 Share = Annotated[float, Field(gt=0, lt=1)]

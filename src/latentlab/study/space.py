@@ -12,8 +12,9 @@ from pydantic import ValidationError
 from latentlab import paths
 from latentlab.data.images import degrade
 from latentlab.evaluation.complexity import num_macs, num_parameters
-from latentlab.models import Shape, build
+from latentlab.models import build
 from latentlab.models.check import FAMILIES, code_shape, keys
+from latentlab.params.datasets import Shape
 from latentlab.params.project import Params
 from latentlab.params.recipes import Training
 from latentlab.params.strict import ParamsError, choices, explain
