@@ -277,6 +277,7 @@ def test_the_map_marks_pictures_of_any_name(name, tmp_path):
     assert (tmp_path / "map.png").stat().st_size > 10_000
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # mlflow and sqlalchemy warn of their own affairs
 def test_a_model_in_mlflow(folder, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
@@ -442,6 +443,7 @@ def test_what_is_no_file_is_not_waited_for(tmp_path):
     assert "is not a file" in error("decode", "mlp_2", "--codes", tmp_path / "codes.npz", "--output", tmp_path / "x.png")
 
 
+@pytest.mark.slow
 def test_who_reads_the_output_may_go():
     code = "import sys; from latentlab.cli import main; main(sys.argv[1:])"
     command = [sys.executable, "-c", code, "encode", "compress_nearest", *(50 * ["--index", "1"])]

@@ -69,6 +69,7 @@ def test_a_test_image_and_a_picture_go_through_the_code():
     assert "--ink is for models of characters" in error("reconstruct", RUN.variant, "--image", "wide.png", "--ink", "dark")
 
 
+@pytest.mark.slow
 def test_every_other_command_works_too():
     run("denoise", RUN.variant, "--index", 1, "--output", "a.png")
     run("interpolate", RUN.variant, "--first", 1, "--second", 2, "--output", "b.png")

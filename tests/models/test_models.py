@@ -98,6 +98,7 @@ def test_the_seed_decides_the_weights_and_the_global_random_state_is_left_alone(
     assert not torch.equal(weights[0], weights[2])
 
 
+@pytest.mark.slow
 def test_a_family_is_a_module_that_needs_no_other_family():
     folder = ROOT / "src/latentlab/models"
     others = {"__init__", "accelerate", "base", "check", "checkpoint", "layers", "trained"}

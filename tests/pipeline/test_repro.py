@@ -168,6 +168,13 @@ def test_a_stage_that_names_an_error_of_the_user_gives_exit_code_2(tiny):
     assert tiny.repro("alone", code=2) == "error: alone: no such row\n"
 
 
+def test_images_that_are_not_there_are_the_users(tiny):
+    tiny.write("dvc.yaml", PIPELINE.replace('"rows/${item}"]', '"data/sources/photos"]'))
+    output = tiny.repro("row@a", code=2)
+    assert "row@a: data/sources/photos is not there; your images belong into it, or it is a link to them" in output
+
+
+@pytest.mark.slow
 def test_a_signal_stops_the_stages_keeps_what_has_finished_and_says_what_is_left(tiny):
     tiny.write("params.yaml", "seconds: 61\n")
     process = tiny.start("latentlab", "repro", "--jobs", "3")
@@ -185,6 +192,7 @@ def test_a_signal_stops_the_stages_keeps_what_has_finished_and_says_what_is_left
     assert "z_first" in (tiny.folder / "dvc.lock").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_ctrl_c_at_a_terminal_is_the_schedulers_alone(tiny):
     """It goes to all processes of the group, also to workers that are just starting."""
     tiny.write("params.yaml", "seconds: 61\n")
@@ -197,6 +205,7 @@ def test_ctrl_c_at_a_terminal_is_the_schedulers_alone(tiny):
     assert "Traceback" not in output
 
 
+@pytest.mark.slow
 def test_a_worker_that_is_killed_is_one_clear_error(tiny):
     tiny.write("params.yaml", "seconds: 62\n")
     process = tiny.start("latentlab", "repro", "--jobs", "2", "row@a")
@@ -210,6 +219,7 @@ def test_a_worker_that_is_killed_is_one_clear_error(tiny):
         sleeper.kill()
 
 
+@pytest.mark.slow
 def test_no_stage_outlives_a_repro_that_is_killed_and_the_next_one_goes_on(tiny):
     tiny.write("params.yaml", "seconds: 60\n")
     process = tiny.start("latentlab", "repro", "--jobs", "2", "row@a")
@@ -250,6 +260,7 @@ def test_a_list_of_users_that_a_killed_process_left_keeps_nobody_out(tiny, left)
     assert ran(tiny.repro("alone")) == ["alone"]
 
 
+@pytest.mark.slow
 def test_a_stage_that_dvc_runs_keeps_others_out(tiny):
     tiny.write("params.yaml", "seconds: 63\n")
     for module in ([], [sys.executable, "-m"]):

@@ -228,6 +228,7 @@ def arrays() -> dict[str, dict[str, np.ndarray]]:
     }
 
 
+@pytest.mark.slow
 def test_every_figure_of_a_vae_is_drawn_the_same_each_time_and_what_was_not_measured_is_left_out(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     content = made_up.of_analyses()

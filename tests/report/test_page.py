@@ -125,6 +125,7 @@ def workspace(tmp_path, monkeypatch):
     np.savez(folder / "arrays.npz", reconstructions=np.zeros((2, 10, 1, 28, 28), np.uint8))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("stages", "home", "num_figures"), [((plot, report), ".", 8), ((plot_analyses, report_analyses), "analyses", 7)]
 )

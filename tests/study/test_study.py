@@ -321,6 +321,7 @@ def test_without_halving_every_trial_is_trained_to_its_end():
     assert trials.counts(search.trials).stopped == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sampler", ["tpe", "nsga2", "random"])
 def test_one_worker_and_a_seed_make_the_same_study(sampler):
     small = settings_with(sampler=sampler, num_trials=7)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -36,9 +37,15 @@ def no_store_from_outside(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def experiment_id(tmp_path) -> str:
-    """Of a new store in the folder of the test."""
-    return store.open_store(tmp_path, needed=True)
+def experiment_id(tmp_path, tmp_path_factory) -> str:
+    """Of a new store in the folder of the test: a copy of the first one, as MLflow takes seconds to make one."""
+    first = tmp_path_factory.getbasetemp() / "empty_store"
+    if first.exists():
+        shutil.copytree(first, tmp_path / "mlruns")
+    found = store.open_store(tmp_path, needed=True)
+    if not first.exists():
+        shutil.copytree(tmp_path / "mlruns", first)
+    return found
 
 
 def start(code: str, *arguments: object) -> "subprocess.Popen[str]":
@@ -96,6 +103,7 @@ def test_a_run_whose_files_are_gone_or_cut_is_logged_again(tmp_path, experiment_
     assert [lacks_files(run) for run in everything(experiment_id)] == [False]
 
 
+@pytest.mark.slow
 def test_the_model_loads_without_our_classes(tmp_path, experiment_id):
     trained = outputs(tmp_path / "variant", 0.03)
     runs.log_run(experiment_id, trained)
@@ -188,6 +196,7 @@ def start_training(folder: Path) -> "subprocess.Popen[str]":
     return process
 
 
+@pytest.mark.slow
 def test_a_run_left_behind_by_a_killed_process_is_closed_by_the_next_start(tmp_path):
     process = start_training(tmp_path)
     # another start while it lives leaves it alone
@@ -200,6 +209,7 @@ def test_a_run_left_behind_by_a_killed_process_is_closed_by_the_next_start(tmp_p
     assert [run.info.status for run in everything(experiment_id)] == ["KILLED"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_run_that_is_told_to_stop_is_killed(tmp_path, number):
     process = start_training(tmp_path)
@@ -209,6 +219,7 @@ def test_a_run_that_is_told_to_stop_is_killed(tmp_path, number):
     assert [run.info.status for run in everything(experiment_id)] == ["KILLED"]
 
 
+@pytest.mark.slow
 def test_a_fresh_store_opened_by_four_processes_at_once(tmp_path):
     code = """
         import sys
@@ -396,6 +407,7 @@ def test_every_run_that_is_selected_has_a_note_and_tags():
         assert all(run.variant in PROJECT.comparisons[key].variants for key in tags["comparisons"].split())
 
 
+@pytest.mark.slow
 def test_a_damaged_checkpoint_keeps_no_other_run_from_the_store(tmp_path, monkeypatch, capsys):
     """`latentlab sync` names it, goes on with the runs behind it, and exits with 2."""
     for file in ("params.yaml", "analyses/params.yaml"):

@@ -244,6 +244,10 @@ class Reproduction:
 
     def _fault(self, stage: Stage, error: Exception) -> None:
         fault = str(error) if isinstance(error, MachineError) else explain(error, Path.cwd())
+        if isinstance(error, FileNotFoundError):  # DVC looks at what a stage reads before the stage does
+            where = Path(os.path.relpath(error.filename))
+            hint = "; your images belong into it, or it is a link to them: docs/datasets.md"
+            fault = f"{where} is not there" + (hint if where == paths.source(where.name) else "")
         self._fail(stage, USER if fault else CRASH, fault or _in_one_line(error))
 
     def _fail(self, stage: Stage, code: int, message: str) -> None:
@@ -262,11 +266,11 @@ class Reproduction:
             if self.stopped:
                 _say(f"stopped: {', '.join(stage.addressing for stage in self.stopped)}")
             if left:  # which of them are stale nobody has looked yet
-                _say(f"not begun: {', '.join(left[:10])}" + (f" and {len(left) - 10} more" if len(left) > 10 else ""))
+                _say(f"not begun: {_some(left)}")
             _say("interrupted; what has finished is kept, and the next call goes on from there")
             return INTERRUPTED + received[0]
         if left:
-            _say(f"not run: {', '.join(left)}")
+            _say(f"not run: {_some(left)}")
         if self.failures:
             return CRASH if CRASH in self.failures.values() else USER
         unchanged = len(self.planned) - self.num_ran - self.num_restored
@@ -306,6 +310,10 @@ def _stages_of(repo: Repo, targets: Sequence[str]) -> list[Stage]:
         for name in {os.path.relpath(stage.path), stage.addressing, stage.addressing.partition("@")[0]}:
             known.setdefault(name, []).append(stage)
     return list(dict.fromkeys(stage for name in targets for stage in known.get(name) or collect_stages(repo, [name])))
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")
 
 
 def _say(text: str) -> None:
