@@ -9,7 +9,7 @@ download`).
 import argparse
 import time
 
-import yaml
+from ruamel.yaml import YAML
 
 from benchmarks.training import Silent, data_of
 from latentlab.params.project import load
@@ -50,7 +50,7 @@ def changed(settings: Training, changes: list[str]) -> Training:
         place = document
         for section in sections:
             place = place[section]
-        place[last] = yaml.safe_load(value)
+        place[last] = YAML(typ="safe", pure=True).load(value)
     return Training.model_validate(document)
 
 

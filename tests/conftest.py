@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-import yaml
 
 if TYPE_CHECKING:
     import small
@@ -23,11 +22,12 @@ import torch
 from latentlab.cli import main
 from latentlab.data import sources
 from latentlab.params.project import Params
+from latentlab.params.strict import read_yaml
 from latentlab.training import devices
 
 ROOT = Path(__file__).parents[1]
 # without the variants that the trade-off study has found, which come and go
-PROJECT = Params.model_validate(yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8")))
+PROJECT = Params.model_validate(read_yaml(ROOT / "params.yaml"))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -11,10 +11,10 @@ import yaml
 from conftest import ROOT
 from latentlab.models import check
 from latentlab.params.project import load
-from latentlab.params.strict import ParamsError
+from latentlab.params.strict import ParamsError, read_yaml
 from latentlab.params.variants import Variant
 
-CONTENT = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+CONTENT = read_yaml(ROOT / "params.yaml")
 # what a hand or a script may leave in the place of a value
 VALUES = (
     None, True, False, 0, 1, -1, 3, 10**9, 10**400, 0.0, 0.5, -0.5, 1e300, float("nan"), float("inf"), "", "x", "1e-3",

@@ -14,6 +14,8 @@ import optuna
 import pytest
 import torch
 import yaml
+from dvc.fs import LocalFileSystem
+from dvc.utils.serialize import load_path
 from hypothesis import given, settings, strategies
 from optuna.trial import TrialState
 
@@ -22,7 +24,7 @@ from latentlab import paths
 from latentlab.data.images import Images, Splits
 from latentlab.models import check
 from latentlab.params import project as params
-from latentlab.params.strict import ParamsError
+from latentlab.params.strict import ParamsError, read_yaml
 from latentlab.params.study import Halving, Knee, LeastCompute, LowestError, Smallest, StudySettings, load
 from latentlab.study import front, objective, outcome, run, space, trials, worker
 from latentlab.study.front import hypervolume, knee, non_domination_ranks, winner
@@ -47,7 +49,7 @@ SMALL_TRAINING = {
 
 def content_with(**changes: Any) -> dict[str, Any]:
     """The real study/params.yaml with a small study, and some of its keys changed."""
-    content = yaml.safe_load((ROOT / "study/params.yaml").read_text(encoding="utf-8"))["study"]
+    content = read_yaml(ROOT / "study/params.yaml")["study"]
     small = {
         "space": SMALL_SPACE, "training": SMALL_TRAINING, "known_variants": [], "num_trials": 6,
         "bounds": {"validation_mse": None, "latent_dim": None, "compute": None},
@@ -479,20 +481,19 @@ def test_a_worker_waits_for_the_last_trial_of_another_machine_and_takes_it_over(
 
 def test_the_winners_become_variants_of_the_project(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    small = settings_with(
-        winners={"tradeoff_found": {"rule": "knee"}, "none": {"rule": "smallest", "validation_mse": 1e-9}}
-    )
+    small = settings_with(winners={"1e5": {"rule": "knee"}, "none": {"rule": "smallest", "validation_mse": 1e-9}})
     search, _ = run_trials(small)
     files = outcome.write_tables(small, search.trials)
     assert [path.name for path in files] == ["trials.csv", "front.csv", "hypervolume.csv", "winners.json"]
-    assert outcome.write_found(small, search.trials, tmp_path / "study/found.yaml") == ["tradeoff_found"]
+    assert outcome.write_found(small, search.trials, tmp_path / "study/found.yaml") == ["1e5"]
+    assert load_path("study/found.yaml", LocalFileSystem()) == read_yaml(Path("study/found.yaml"))
     (tmp_path / "params.yaml").write_bytes((ROOT / "params.yaml").read_bytes())
     joined = params.load(tmp_path)
     check.check(joined.variants, {"mnist": (1, 28, 28)})
-    best = outcome.winners(search.trials, small)["tradeoff_found"]
-    expected = best.user_attrs["variant"] | {"training": "tradeoff_found"}
-    assert joined.variant("tradeoff_found").model_dump() == expected
-    assert joined.training_of("tradeoff_found", "fast").model_dump() == best.user_attrs["training"] | {"epochs": 20}
+    best = outcome.winners(search.trials, small)["1e5"]
+    expected = best.user_attrs["variant"] | {"training": "1e5"}
+    assert joined.variant("1e5").model_dump() == expected
+    assert joined.training_of("1e5", "fast").model_dump() == best.user_attrs["training"] | {"epochs": 20}
     assert (joined.found.recipes, joined.found.seeds) == (["fast"], [0, 1, 2])
     volumes = list(outcome.history(search.trials, small)["hypervolume"])
     assert len(volumes) == 6

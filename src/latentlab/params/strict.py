@@ -3,14 +3,15 @@
 A fault is reported as one `ParamsError` whose lines name the key, what stands there and what would be right.
 """
 
-import re
 import reprlib
 from collections.abc import Hashable, Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.constructor import SafeConstructor
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from latentlab.errors import UserError, printable
 
@@ -36,46 +37,49 @@ def choices(names: Iterable[str]) -> str:
     return "choose from " + ", ".join(names)
 
 
-class UniqueKeyLoader(yaml.SafeLoader):
-    """YAML as PyYAML's safe loader reads it, but a key that stands twice is a fault, not a silent overwrite."""
+class _Constructor(SafeConstructor):
+    """Plain values; a key that stands twice is a fault, not a silent overwrite."""
 
-    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:  # noqa: D102
+    def construct_object(self, node: Any, deep: bool = False) -> Any:
         try:
             return super().construct_object(node, deep)
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):  # a date in month 13, `!!int x`
             found = _SHORT.repr(node.value)
             raise ParamsError(f"line {node.start_mark.line + 1}: {found} is not what YAML takes it for") from None
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: D102
+    def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+        self.flatten_mapping(node)
         seen: set[Any] = set()
-        for key_node, _ in node.value:
+        num_merged = len(getattr(node, "merge", None) or ())
+        for key_node, _ in node.value[num_merged:]:
             key = self.construct_object(key_node, deep=True)
             if not isinstance(key, Hashable):
                 raise ParamsError(f"line {key_node.start_mark.line + 1}: a list or a mapping cannot be a key")
-            if key_node.tag != "tag:yaml.org,2002:merge" and key in seen:
+            if key in seen:
                 raise ParamsError(f"line {key_node.start_mark.line + 1}: the key {key!r} stands twice")
             seen.add(key)
         return super().construct_mapping(node, deep)
 
 
 def read_yaml(path: Path) -> Any:
-    """The content of a YAML file that people write: plain values, and each key once.
+    """The content of a YAML file that people or DVC write: plain values as DVC reads them (YAML 1.2), and each key once.
 
     Raises:
         ParamsError: The file is missing, or is no such YAML.
     """
     if path.exists() and not path.is_file():
         raise ParamsError(f"{path}: is not a file")
+    reader = YAML(typ="safe", pure=True)
+    reader.Constructor = _Constructor
     try:
-        # a subclass of the safe loader: it constructs plain values only
-        return yaml.load(path.read_text(encoding="utf-8"), Loader=UniqueKeyLoader)
+        return reader.load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise ParamsError(f"{path}: cannot be read: {error}") from None
-    except yaml.MarkedYAMLError as error:
+    except MarkedYAMLError as error:
         mark = error.problem_mark
         where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
         raise ParamsError(f"{path}: is not YAML: {where}{error.problem}") from None
-    except (yaml.YAMLError, ValueError) as error:  # a letter that is none
+    except (YAMLError, ValueError) as error:  # a letter that is none
         raise ParamsError(f"{path}: is not YAML: {str(error).splitlines()[0]}") from None
     except RecursionError:
         raise ParamsError(f"{path}: is nested too deeply") from None
@@ -106,8 +110,6 @@ def explain(error: ValidationError, where: str) -> str:
         message = fault["msg"].removeprefix("Value error, ")
         if fault["type"] == "extra_forbidden":
             message, found = "unknown key", ""
-        if fault["type"] == "float_type" and re.fullmatch(r"[-+]?\d+e[-+]?\d+", str(fault["input"])):
-            message += " (YAML reads a number without a dot, such as 1e-3, as text: write 1.0e-3)"
         for line in message.split("\n"):
             lines.append(": ".join(part for part in (where, key, line) if part) + found)
     return "\n".join(lines)

@@ -1,5 +1,6 @@
 """What a study leaves: its tables and figures, and the variants that win."""
 
+import io
 import json
 import math
 from collections.abc import Sequence
@@ -8,8 +9,8 @@ from typing import Any
 
 import optuna
 import pandas as pd
-import yaml
 from optuna.trial import FrozenTrial, TrialState
+from ruamel.yaml import YAML
 
 from latentlab import paths
 from latentlab.comparison import results
@@ -100,7 +101,11 @@ def write_found(settings: StudySettings, found: Sequence[FrozenTrial], path: Pat
         "training": {name: about["training"] | {"epochs": settings.final.epochs} for name, about in won.items()},
     }
     Found.model_validate(content)
-    write_text(HEADER + yaml.safe_dump({"found": content}, sort_keys=False, default_flow_style=None, width=1000), path)
+    writer = YAML()  # as DVC has it: another would write a variant `1e5` without quotes, which DVC reads as a number
+    writer.default_flow_style, writer.width = None, 1000
+    text = io.StringIO()
+    writer.dump({"found": content}, text)
+    write_text(HEADER + text.getvalue(), path)
     return list(won)
 
 
