@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from latentlab import paths
-from latentlab.data import drawing, own
+from latentlab.data import drawing, own, sheets
 from latentlab.data import images as data
 from latentlab.errors import UserError
 from latentlab.models.trained import TrainedModel
@@ -91,7 +91,7 @@ def prepare(path: Path, how: Preparation, model: TrainedModel) -> tuple[Tensor, 
     """
     form = model.description["images"]
     if form.get("kind") in (*CHARACTERS, "fashion_mnist"):
-        image, notes = _bright_on_dark(path, how, model.shape[1], form["kind"] in CHARACTERS)
+        image, notes = _bright_on_dark(path, how, model.shape[1], form["kind"])
         return torch.from_numpy(image).unsqueeze(0), notes
     if how.ink:
         raise UserError(f"{path}: --ink is for models of characters, and {model.name} is none")
@@ -102,26 +102,30 @@ def prepare(path: Path, how: Preparation, model: TrainedModel) -> tuple[Tensor, 
     return torch.from_numpy(pixels).reshape(*model.shape[1:], model.shape[0]).permute(2, 0, 1) / 255, []
 
 
-def _bright_on_dark(path: Path, how: Preparation, size: int, is_character: bool) -> tuple[Array, list[str]]:
+def _bright_on_dark(path: Path, how: Preparation, size: int, kind: str) -> tuple[Array, list[str]]:
     """The picture as the images of MNIST and of Fashion-MNIST are, (size, size), and what was done to it."""
     grey = drawing.read(path)
     notes = []
+    is_framed = kind in CHARACTERS and not (how.as_is or how.is_noisy)
+    if is_framed and (sheet := sheets.cut_out(grey)) is not grey:
+        grey = sheet
+        notes.append(f"{path}: the sheet is cut out of what is around it")
     is_dark = how.ink == "dark" or (how.ink is None and drawing.has_dark_ink(grey))
     if is_dark and how.as_is and how.ink is None:
         notes.append(f"{path}: looks dark on light, and stays so (--as-is)")
     elif is_dark:
         grey = 1 - grey
         notes.append(f"{path}: dark on light: inverted")
-    if how.as_is or how.is_noisy:
-        return drawing.resized(grey, size), notes
-    if not is_character:
-        return drawing.resized(drawing.padded(grey), size), notes
+    if not is_framed:
+        return drawing.resized(grey if how.as_is or how.is_noisy else drawing.padded(grey), size), notes
     try:
         image, is_widened = drawing.framed(grey)
     except UserError as error:
         raise UserError(f"{path}: {error} (--as-is takes it as it is)") from None
     if is_widened:
         notes.append(f"{path}: thin strokes: widened to those of MNIST")
+    if kind in ("mnist", "qmnist"):
+        notes += [f"{path}: {doubt}" for doubt in drawing.doubts(image)]
     return drawing.resized(image, size), notes
 
 

@@ -19,11 +19,14 @@ FRAME = 28  # height and width of an MNIST image
 BOX = 20  # the longer side of the digit in it
 
 _WORKING_SIZE = 1000  # a larger picture shows nothing that 20 pixels could hold
+_GROUND_SIZE = 64  # in which how light falls on the ground is seen
 _LEAST_CONTRAST = 0.04  # of the full range; the ink of the faintest pencil has more
 _FAINT = 0.1  # of the ink; what is fainter, as the ripples of a JPEG are, is not of the digit's box
 _LEAST_PART = 0.02  # of the largest connected part; what is smaller is dust
 # widths of strokes in pixels of the 28x28, of the digits of MNIST: the 1st percentile and the median
 _THIN_STROKE, _USUAL_STROKE = 1.4, 2.4
+_LEAST_MEAN, _MOST_MEAN = 0.028, 0.34  # brightness of an image, of the first 10,000 images of MNIST
+_LARGE_PART = 0.25  # of the largest; 1 image in 160 of MNIST has two such parts
 
 
 def read(path: Path) -> Array:
@@ -73,13 +76,42 @@ def has_dark_ink(grey: Array) -> bool:
 
 def resized(grey: Array, size: int) -> Array:
     """The picture in `size` x `size` pixels; one of that size is not changed, another shape is squeezed."""
-    return grey if grey.shape == (size, size) else np.clip(_scaled(grey, size, size), 0, 1)
+    return grey if grey.shape == (size, size) else np.clip(scaled(grey, size, size), 0, 1)
+
+
+def scaled(grey: Array, height: int, width: int) -> Array:
+    """Each pixel of a smaller picture is the mean of what it covers; a larger one is interpolated."""
+    larger = height > grey.shape[0] or width > grey.shape[1]
+    how = Image.Resampling.BICUBIC if larger else Image.Resampling.BOX
+    image = Image.fromarray(np.ascontiguousarray(grey, np.float32))
+    return np.asarray(image.resize((width, height), how))
+
+
+def reduced(grey: Array, size: int) -> Array:
+    """The picture with so many pixels at its longer side, or as it is if it has no more."""
+    share = min(1, size / max(grey.shape))
+    return scaled(grey, *(max(1, round(share * side)) for side in grey.shape))
 
 
 def padded(grey: Array) -> Array:
     """The picture in the middle of a square, black beside it."""
     missing = max(grey.shape) - np.array(grey.shape)
     return np.pad(grey, [(each // 2, each - each // 2) for each in missing])
+
+
+def doubts(image: Array) -> list[str]:
+    """What a prepared image has that digits of MNIST have not, for people.
+
+    Args:
+        image: (28, 28), as `framed` gives it.
+    """
+    parts, _ = ndimage.label(image > 0.3, np.ones((3, 3)))
+    sizes = np.bincount(parts.ravel())[1:]
+    num_large = int((sizes >= _LARGE_PART * sizes.max(initial=1)).sum())
+    found = [f"{num_large} large parts: is it one digit?"] if num_large > 1 else []
+    if not _LEAST_MEAN <= (mean := float(image.mean())) <= _MOST_MEAN:
+        found.append(f"mean brightness {mean:.2f}, in MNIST {_LEAST_MEAN} to {_MOST_MEAN}: is it a digit?")
+    return found
 
 
 def framed(grey: Array) -> tuple[Array, bool]:
@@ -108,12 +140,13 @@ def framed(grey: Array) -> tuple[Array, bool]:
         digit = _widened(digit, missing / 2)
     factor = BOX / max(digit.shape)
     height, width = (max(1, round(factor * side)) for side in digit.shape)
-    return _centred(np.clip(_scaled(digit, height, width), 0, 1)), is_thin
+    return _centred(np.clip(scaled(digit, height, width), 0, 1)), is_thin
 
 
 def _grey(image: Image.Image, path: Path) -> Array:
     if image.mode.startswith(("I", "F")):  # 16 bits; Pillow's own conversion to 8 bits cuts off all above 255
-        wide = Image.fromarray(np.asarray(image, np.float32) / 65535)
+        values = np.asarray(image, np.float32)
+        wide = Image.fromarray(values / (4095 if values.max() < 4096 else 65535))  # 12 bits, as cameras and scanners have
         return np.asarray(_at_most(wide, _WORKING_SIZE))
     if not image.has_transparency_data:
         return np.asarray(_at_most(image.convert("L"), _WORKING_SIZE), np.float32) / 255
@@ -134,14 +167,6 @@ def _at_most(image: Image.Image, size: int) -> Image.Image:
     return image.resize((width, height), Image.Resampling.BOX)
 
 
-def _scaled(grey: Array, height: int, width: int) -> Array:
-    """Each pixel of a smaller picture is the mean of what it covers; a larger one is interpolated."""
-    larger = height > grey.shape[0] or width > grey.shape[1]
-    how = Image.Resampling.BICUBIC if larger else Image.Resampling.BOX
-    image = Image.fromarray(np.ascontiguousarray(grey, np.float32))
-    return np.asarray(image.resize((width, height), how))
-
-
 def _border(grey: Array) -> Array:
     """The pixels of the outermost twentieth on each side, (N,)."""
     across, down = (max(1, side // 20) for side in grey.shape)
@@ -154,7 +179,8 @@ def _relief(grey: Array) -> Array:
     """How much each pixel is brighter than the ground there, (H, W).
 
     The ground is the plane through the pixels of the border, so that light from one side does no harm; those far from it
-    are left out, so that strokes which reach the border do none.
+    are left out, so that strokes which reach the border do none. Where that leaves much on the border, and the median of
+    the surroundings would not, there is a shadow on the sheet, and the ground is that median.
     """
     rows, columns = np.mgrid[: grey.shape[0], : grey.shape[1]].astype(np.float32)
     design = np.stack([_border(np.ones(grey.shape, np.float32)), _border(rows), _border(columns)], axis=1)  # (N, 3)
@@ -166,7 +192,11 @@ def _relief(grey: Array) -> Array:
         plane, *_ = np.linalg.lstsq(design[kept], values[kept], rcond=None)
     level, down, across = plane
     relief: Array = grey - (level + down * rows + across * columns)
-    return relief
+    small = reduced(grey, _GROUND_SIZE)
+    usual = ndimage.median_filter(small, [max(1, round(0.4 * side)) for side in small.shape], mode="nearest")
+    unshaded: Array = grey - scaled(usual, *grey.shape)
+    rest, less = (float(np.quantile(np.abs(_border(each)), 0.98)) for each in (relief, unshaded))
+    return unshaded if less < rest / 4 else relief
 
 
 def _threshold(values: Array) -> float:
@@ -190,6 +220,8 @@ def _black_and_white(grey: Array) -> Array:
     ink = np.clip(relief, 0, None)
     threshold = _threshold(ink)
     level = float(np.median(ink[ink > threshold])) if threshold > 0 else 0.0
+    lines = float(np.quantile(_border(ink), 0.98))  # of ruled paper
+    noise = max(noise, lines) if lines < level / 2 else noise
     if level - noise < _LEAST_CONTRAST:
         raise UserError("no digit stands out from the ground")
     digit: Array = np.clip((ink - noise) / (level - noise), 0, 1)
