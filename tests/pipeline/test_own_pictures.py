@@ -66,7 +66,7 @@ def test_a_folder_of_pictures_is_reconstructed_better_than_by_pca_and_its_classe
         table = pd.read_csv(project.folder / f"reports/{name}/leaderboard.csv").set_index("variant")
         for variant, baseline in VARIANTS.items():
             assert table.loc[variant, "test_mse"] < table.loc[baseline, "test_mse"]
-        assert table.loc["cae_baseline", "svm_rbf_accuracy"] > 0.9
+        assert table.loc["cae_baseline", "svm_rbf_accuracy"] > 0.8
         assert (table.loc[[*VARIANTS], "svm_rbf_accuracy"] > 0.6).all()
         run = project.folder / f"results/{name}/fast/cae_baseline/seed_0"
         assert np.load(run / "reconstructions/arrays.npz")["reconstructions"].shape[2:] == (3, side, side)
