@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-import yaml
 from torch import nn
 
 from benchmarks import command, flops, loop, page, quality, reference, stages, task, training, tune
@@ -155,9 +154,7 @@ def test_a_small_bench(folder):
 def test_small_stages(folder, mnist_gz_folder):
     shutil.rmtree(folder / "data/mnist")
     (folder / "data/mnist").symlink_to(mnist_gz_folder)
-    pipeline = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
-    few = {name: pipeline["stages"][name] for name in ("download", "plan", "train", "evaluate")}
-    (folder / "dvc.yaml").write_text(yaml.safe_dump({"stages": few}, sort_keys=False), encoding="utf-8")
+    shutil.copy(ROOT / "dvc.yaml", folder)
     records = list(stages.measure(task.Task(PROJECT, None, "mnist", "cpu", [], 0, 0, quick=True)))
-    assert [record["stage"] for record in records] == [*few]
+    assert [record["stage"] for record in records][:3] == ["download", "plan", "train"]
     assert all(record["memory_MiB"] > 10 for record in records)

@@ -319,3 +319,13 @@ def test_mistakes(folder, monkeypatch):
         assert error("mlp_2", "--output", "x") == "x: cannot be written: permission denied"
     shutil.rmtree(folder / "data")
     assert "the data set is not here: dvc repro download@mnist" in error("mlp_2", "--output", "x")
+
+
+@pytest.mark.slow
+def test_every_variant_can_be_exported():
+    for name in PROJECT.variants:
+        if name not in (*FEW, *MORE):
+            model = trained_model(name)
+            given = inputs_of(model, AUTOENCODER, TEST_IMAGES)
+            found = onnxmodels.in_onnxruntime(onnxmodels.to_onnx(model, AUTOENCODER))(given)
+            assert np.abs(found - onnxmodels.in_torch(model, AUTOENCODER)(given)).max() < 1e-5

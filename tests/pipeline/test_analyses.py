@@ -11,8 +11,9 @@ from small import stages_of
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
 VARIANT, MORE = "vae_2", "ae_2"
-# that each works on any images is tested without DVC
-ANALYSES = ["denoising", "generation", "checkerboard"]
+ANALYSES = [
+    "denoising", "interpolation", "latent_space", "generation", "compression", "checkerboard", "few_labels", "untrained",
+]  # fmt: skip
 TABLES = {f"analyses/dvc.yaml:{stage}@mnist" for stage in ("tables", "claims", "plot", "report")}
 TABLES |= {"analyses/dvc.yaml:claims_side_by_side"}
 NEW = '''"""How bright are the reconstructions?"""
@@ -42,15 +43,12 @@ def test_every_analysis_is_a_stage_of_its_own_and_the_main_pipeline_depends_on_n
     content = small_project.params()
     content["run"]["variants"] = [VARIANT]
     small_project.write_params(content)
-    content = small_project.params("analyses/params.yaml")
-    content["analyses"] |= {"names": ANALYSES, "baseline_names": ANALYSES[:1]}
-    small_project.write_params(content, "analyses/params.yaml")
     assert small_project.repro("analyses/dvc.yaml") == (
         {"plan", "analyses/dvc.yaml:plan_analyses"}
         | stages_of(f"{MORE}-mnist-fast-0", pipeline="analyses/dvc.yaml:")
         | named("analyse", *(f"{VARIANT}-mnist-fast-0-{analysis}" for analysis in ANALYSES))
         | named("analyse_more", *(f"{MORE}-mnist-fast-0-{analysis}" for analysis in ANALYSES))
-        | named("analyse_baseline", *(f"pca_8-mnist-{each}" for each in ANALYSES[:1]))
+        | named("analyse_baseline", *(f"pca_8-mnist-{each}" for each in ("denoising", "compression", "few_labels")))
         | named("raw_pixels", "mnist-probes", "mnist-few_labels")
         | named("classical", "mnist")
         | named("codecs", "mnist")

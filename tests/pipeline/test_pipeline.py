@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from small import RUNS, TABLES, VARIANTS, Project, stages_of
+from small import ALL, RUNS, TABLES, VARIANTS, Project, stages_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
@@ -83,9 +83,8 @@ def test_dvc_has_nothing_to_do_and_gives_the_same_bytes_and_the_same_lock_one_af
     assert "up to date" in small_project.run("latentlab", "repro")
     assert "Data and pipelines are up to date." in small_project.run("dvc", "status", "dvc.yaml")
     before = small_project.made()
-    again = [f"{stage}@mlp_8-mnist-fast-0" for stage in ("train", "evaluate", "probe")] + ["compare@mnist"]
-    output = small_project.run("dvc", "repro", "--force", "--single-item", *again)
-    assert re.findall(r"Running stage '(.+)'", output) == again
+    output = small_project.run("dvc", "repro", "--force", "--pull")
+    assert set(re.findall(r"Running stage '(.+)'", output)) == ALL
     assert small_project.made() == before
     assert sorted(small_project.runs()) == sorted(RUNS)
     assert "up to date" in small_project.run("dvc", "repro")

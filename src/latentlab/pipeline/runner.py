@@ -244,10 +244,10 @@ class Reproduction:
 
     def _fault(self, stage: Stage, error: Exception) -> None:
         fault = str(error) if isinstance(error, MachineError) else explain(error, Path.cwd())
-        if isinstance(error, FileNotFoundError):  # DVC looks at what a stage reads before the stage does
+        if isinstance(error, FileNotFoundError) and error.filename:  # DVC looks at the user's images before the stage does
             where = Path(os.path.relpath(error.filename))
-            hint = "; your images belong into it, or it is a link to them: docs/datasets.md"
-            fault = f"{where} is not there" + (hint if where == paths.source(where.name) else "")
+            if where == paths.source(where.name):
+                fault = f"{where} is not there; your images belong into it, or it is a link to them: docs/datasets.md"
         self._fail(stage, USER if fault else CRASH, fault or _in_one_line(error))
 
     def _fail(self, stage: Stage, code: int, message: str) -> None:
