@@ -1,5 +1,7 @@
 """A small copy of the project: two variants, few images, few epochs."""
 
+import contextlib
+import io
 import os
 import random
 import re
@@ -7,15 +9,19 @@ import shutil
 import subprocess
 import sys
 import time
-from contextlib import suppress
+from contextlib import nullcontext, suppress
+from functools import partial
 from pathlib import Path
 
 import mlflow
 import psutil
+import pytest
 import yaml
 from filelock import FileLock
 
 from conftest import ROOT
+from latentlab.pipeline import workers
+from latentlab.pipeline.runner import reproduce
 
 # Every Python process notes what it has waited for to be on the disk: the rest is what a power loss may take.
 NOTE_SYNCS = """
@@ -138,8 +144,19 @@ class Project:
         return cut
 
     def repro(self, *targets: str, jobs: int = 1) -> set[str]:
-        """Runs `latentlab repro`, in which each job loads all libraries; the stages that ran."""
-        return {*stages_that_ran(self.run("latentlab", "repro", "--jobs", str(jobs), *targets))}
+        """What `latentlab repro` does, in this process and by workers that stay; the stages that ran."""
+        said = io.StringIO()
+        with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stderr(said):
+            for name in os.environ.keys() - self.environment.keys():
+                patch.delenv(name)
+            for name, value in self.environment.items():
+                patch.setenv(name, value)
+            patch.chdir(self.folder)
+            patch.setattr(workers, "started", lambda _, num_workers: nullcontext(partial(workers._submit, num_workers)))
+            patch.setattr(workers, "IDLE_SECONDS", 600)
+            code = reproduce(targets, jobs, "loky")
+        assert code == 0, said.getvalue()
+        return {*stages_that_ran(said.getvalue())}
 
     def params(self, file: str = "params.yaml") -> dict:
         return yaml.safe_load((self.folder / file).read_text(encoding="utf-8"))

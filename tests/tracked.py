@@ -20,7 +20,7 @@ TRAINING = {
     "epochs": 2,
     "batch_size": 256,
     "precision": "float32",
-    "optimizer": {"name": "muon", "lr": 0.02, "momentum": 0.95, "newton_schulz_steps": 5, "adamw_lr": 0.003},
+    "optimizer": {"name": "muon", "lr": 0.02, "momentum": 0.95, "newton_schulz_steps": 5, "block": 64, "adamw_lr": 0.003},
     "schedule": {"name": "cosine", "warmup_fraction": 0.15},
 }
 RECORDS = [

@@ -68,7 +68,7 @@ def unremarkable() -> dict[str, Any]:
         "untrained/logistic_accuracy": 0.8,
         "latent_space": embedding | {
             "share_within_3": 0.997, "code_mean": 0.0, "code_std": 1.0, "nearest_classes": near,
-            "tsne_200": embedding, "tsne_5000": embedding,
+            "tsne_200": embedding, "tsne_2000": embedding,
         },
     }  # fmt: skip
 

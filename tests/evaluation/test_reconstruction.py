@@ -120,9 +120,9 @@ def test_more_than_a_batch_is_as_one():
 def test_mse_per_class():
     targets = torch.zeros(5, 1, 28, 28)
     outputs = torch.tensor([0.1, 0.2, 0.3, 0.4, 0.5]).reshape(5, 1, 1, 1).expand(5, 1, 28, 28)
-    by_class = reconstruction.mse_per_class(outputs, targets, torch.tensor([7, 7, 0, 0, 3]))
-    assert by_class == pytest.approx({"0": (0.09 + 0.16) / 2, "3": 0.25, "7": (0.01 + 0.04) / 2})
-    assert list(by_class) == ["0", "3", "7"]
+    by_class = reconstruction.mse_per_class(outputs, targets, torch.tensor([7, 7, 0, 0, 3]), "abcdefgh")
+    assert by_class == pytest.approx({"a": (0.09 + 0.16) / 2, "d": 0.25, "h": (0.01 + 0.04) / 2})
+    assert list(by_class) == ["a", "d", "h"]
 
 
 def test_one_of_each_class():

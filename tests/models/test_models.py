@@ -44,7 +44,7 @@ def test_a_step_lowers_the_loss_of_its_own_batch(name, recipe):
     model = models.build(PROJECT.variant(name), SHAPE, 0)
     x, target = batch(name, 16)
     settings = PROJECT.training_of(name, recipe).optimizer
-    optimisers = optim.optimizers(model, settings, torch.float32)
+    optimisers = optim.optimizers(model, settings)
     # far enough to see, near enough for the gradient to speak the truth
     for optimiser in optimisers:
         for group in optimiser.param_groups:

@@ -42,7 +42,7 @@ SMALL_SPACE = {
 }  # fmt: skip
 SMALL_TRAINING = {
     "epochs": 4, "batch_size": 32, "precision": "float32",
-    "optimizer": {"name": "muon", "lr": 0.02, "momentum": 0.95, "newton_schulz_steps": 3, "adamw_lr": 0.003},
+    "optimizer": {"name": "muon", "lr": 0.02, "momentum": 0.95, "newton_schulz_steps": 3, "block": 64, "adamw_lr": 0.003},
     "schedule": {"name": "constant"},
 }  # fmt: skip
 

@@ -368,7 +368,13 @@ def test_the_files_of_a_run_are_read_by_their_names_and_those_of_another_trainin
         provenance = {"training": {"fingerprint": fingerprint}}
         path.write_text(json.dumps({"provenance": provenance} | numbers), encoding="utf-8")
 
-    measures = {"latent_dim": 2, "test_mse": 0.5, "validation_mae": 0.4, "mse_per_class": [0.1, 0.2], "note": "no number"}
+    measures = {
+        "latent_dim": 2,
+        "test_mse": 0.5,
+        "validation_mae": 0.4,
+        "mse_per_class": {"T-shirt/top": 0.1, "été (2)": 0.2},
+        "note": "no number",
+    }
     write(run.metrics, "mlp_2-0", measures | {"num_macs": {"encoder": 7}})
     write(run.probes, "mlp_2-0", {"knn_accuracy": 0.9})
     write(run.analysis("denoising"), "mlp_2-0", {"0.2": {"mse": 0.3}, "sizes": [4], "table": [[1.0]]})
@@ -380,7 +386,7 @@ def test_the_files_of_a_run_are_read_by_their_names_and_those_of_another_trainin
     found = describe.outputs(project, run)
     assert {name: part.metrics for name, part in found.measured.items()} == {
         "metrics": {"size/latent_dim": 2.0, "test/mse": 0.5, "validation/mae": 0.4, "size/num_macs_encoder": 7.0}
-        | {"mse_per_class/0": 0.1, "mse_per_class/1": 0.2},
+        | {"mse_per_class/T-shirt_top": 0.1, "mse_per_class/été _2_": 0.2},
         "probes": {"probe/knn_accuracy": 0.9},
         "denoising": {"denoising/0.2.mse": 0.3, "denoising/sizes.0": 4.0},
     }

@@ -21,9 +21,10 @@ class LinearAutoencoder:
     def __init__(self, images: Tensor, num_components: int) -> None:
         self._shape = images.shape[1:]
         flat = images.flatten(1).numpy()
-        # both are exact, and the same each time; the covariance of more pixels than images takes minutes
-        solver = "covariance_eigh" if len(flat) > flat.shape[1] else "full"
-        self._pca = PCA(num_components, svd_solver=solver).fit(flat)
+        # all are exact, and the same each time; the covariance of more pixels than images takes minutes
+        few = "arpack" if num_components < len(flat) else "full"
+        solver = "covariance_eigh" if len(flat) > flat.shape[1] else few
+        self._pca = PCA(num_components, svd_solver=solver, random_state=0).fit(flat)
 
     def encode(self, x: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, num_components)."""

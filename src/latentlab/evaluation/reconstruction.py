@@ -3,7 +3,7 @@
 Legend: N images, C channels, H and W their height and width, B batch.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 
@@ -43,7 +43,7 @@ def analyse(subject: Subject, _settings: Settings) -> Analysis:
         blank = degrade(torch.zeros(1, *data.shape, device=device), subject.downsampling)
         numbers |= {"num_parameters": num_parameters(subject.model), "num_macs": num_macs(subject.model, blank)}
     if test.labels is not None:
-        numbers["mse_per_class"] = mse_per_class(outputs, test.images, test.labels)
+        numbers["mse_per_class"] = mse_per_class(outputs, test.images, test.labels, data.classes)
     chosen = one_of_each_class(test)
     shown = pictures.as_bytes(torch.stack([test.images[chosen], outputs[chosen]]).numpy())  # (2, 10, C, H, W)
     return Analysis(numbers, {"reconstructions": shown}, {"reconstructions": pictures.framed(shown)})
@@ -143,10 +143,10 @@ def _blur_matrix(size: int) -> Tensor:
     return matrix
 
 
-def mse_per_class(outputs: Tensor, targets: Tensor, labels: Tensor) -> dict[str, float]:
-    """Squared error per pixel over the images of each class, by its label; a class without images is left out."""
+def mse_per_class(outputs: Tensor, targets: Tensor, labels: Tensor, classes: Sequence[str]) -> dict[str, float]:
+    """Squared error per pixel over the images of each class, by its name; a class without images is left out."""
     squared = (outputs - targets).square().double().mean(dim=(1, 2, 3))  # (N,)
-    return {str(label): float(squared[labels == label].mean()) for label in labels.unique().tolist()}
+    return {classes[label]: float(squared[labels == label].mean()) for label in labels.unique().tolist()}
 
 
 def one_of_each_class(images: Images) -> Tensor:

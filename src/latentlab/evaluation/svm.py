@@ -3,6 +3,7 @@
 Legend: N training images, M test images, D numbers in the code.
 """
 
+from collections.abc import Iterator
 from itertools import combinations
 
 import numpy as np
@@ -11,8 +12,11 @@ from sklearn.svm import SVC
 
 Array = np.ndarray
 
-# numbers of a code from which on matrix products pay for the RBF kernel
-LARGE = 128
+# codes of so few numbers leave nearly all images as support vectors, and the products of so many are dear: the kernels of
+# both are computed beforehand, if there are some images of each class
+FEW, MANY = 4, 128
+# rows of a kernel that are computed at a time, to stay in the processor's cache
+ROWS = 128
 # of the linear machine: images whose products are summed up at a time; steps, and when they are too small to go on
 BLOCK = 4096
 MOST_STEPS = 100
@@ -22,8 +26,8 @@ SMALLEST_STEP, SMALLEST_GAIN = 1e-6, 1e-9
 def rbf_predictions(train_codes: Array, train_labels: Array, test_codes: Array) -> Array:
     """Labels that a support vector machine with the RBF kernel gives test codes: C = 10, gamma = 1 / (D Var(codes)).
 
-    The probe of source E: scikit-learn's SVC (one against one), on the codes as they are. For codes of many numbers the
-    kernel is computed beforehand, by matrix products, which is several times as fast as libsvm's own way.
+    The probe of source E: scikit-learn's SVC (one against one), on the codes as they are. Where libsvm's own way is slow,
+    the kernels are computed beforehand, a few rows at a time.
 
     Args:
         train_codes: (N, D).
@@ -33,46 +37,56 @@ def rbf_predictions(train_codes: Array, train_labels: Array, test_codes: Array) 
     Returns:
         (M,) labels.
     """
-    if train_codes.shape[1] >= LARGE and len(train_codes) > len(np.unique(train_labels)) * LARGE:
-        return _one_against_one(train_codes, train_labels, test_codes)
-    machine = SVC(kernel="rbf", C=10, gamma="scale", cache_size=2000)  # MB
-    predictions: Array = machine.fit(train_codes, train_labels).predict(test_codes)
-    return predictions
+    if FEW < train_codes.shape[1] < MANY or len(train_codes) < MANY * len(np.unique(train_labels)):
+        machine = SVC(kernel="rbf", C=10, gamma="scale", cache_size=2000)  # MB
+        predictions: Array = machine.fit(train_codes, train_labels).predict(test_codes)
+        return predictions
+    return _one_against_one(train_codes, train_labels, test_codes)
 
 
 def _one_against_one(train_codes: Array, train_labels: Array, test_codes: Array) -> Array:
-    """What SVC does with several classes, on kernels that its machines share.
+    """What SVC does with several classes, on kernels that are computed beforehand.
 
     A machine for each two classes votes for one of them; of equally many votes the smallest label wins.
     """
-    gamma = 1 / (train_codes.shape[1] * float(train_codes.var(dtype=np.float64)))
-    kinds = np.unique(train_labels)
-    parts = [np.ascontiguousarray(train_codes[train_labels == kind], np.float32) for kind in kinds]
-    own = [_rbf_kernel(part, part, gamma) for part in parts]  # each is part of several machines
+    variance = float(train_codes.var(dtype=np.float64))
+    gamma = 1 / (train_codes.shape[1] * variance) if variance else 1.0  # a collapsed code has none
+    train_codes, test_codes = train_codes.astype(np.float32), test_codes.astype(np.float32)
+    kinds, counts = np.unique(train_labels, return_counts=True)
+    memory = np.empty(np.sort(counts)[-2:].sum() ** 2)  # of the largest kernel, used by all: new pages take time
+    pairs = list(combinations(range(len(kinds)), 2))
+    weights, biases = np.zeros((len(train_codes), len(pairs)), np.float32), np.zeros(len(pairs))
+    for column, (first, second) in enumerate(pairs):
+        (both,) = np.nonzero((train_labels == kinds[first]) | (train_labels == kinds[second]))
+        codes, second_one = train_codes[both], train_labels[both] == kinds[second]
+        kernel = memory[: len(both) ** 2].reshape(len(both), len(both))
+        for rows in _row_blocks(len(both)):
+            kernel[rows] = _rbf_kernel(codes[rows], codes, gamma)
+        # without shrinking where most images stay support vectors
+        machine = SVC(kernel="precomputed", C=10, cache_size=500, shrinking=codes.shape[1] > FEW)  # MB
+        machine.fit(kernel, second_one)
+        weights[both[machine.support_], column], biases[column] = machine.dual_coef_[0], machine.intercept_[0]
     votes = np.zeros((len(test_codes), len(kinds)), np.int64)
-    for first, second in combinations(range(len(kinds)), 2):
-        split, both = len(parts[first]), np.concatenate([parts[first], parts[second]])
-        kernel = np.empty((len(both), len(both)))
-        kernel[:split, :split], kernel[split:, split:] = own[first], own[second]
-        kernel[:split, split:] = _rbf_kernel(parts[first], parts[second], gamma)
-        kernel[split:, :split] = kernel[:split, split:].T
-        machine = SVC(kernel="precomputed", C=10, cache_size=500)  # MB
-        machine.fit(kernel, np.arange(len(both)) >= split)
-        decisions = _rbf_kernel(test_codes, both[machine.support_], gamma) @ machine.dual_coef_[0] + machine.intercept_[0]
-        votes[:, first] += decisions <= 0
-        votes[:, second] += decisions > 0
+    for rows in _row_blocks(len(test_codes)):
+        decisions = _rbf_kernel(test_codes[rows], train_codes, gamma) @ weights + biases
+        for column, (first, second) in enumerate(pairs):
+            votes[rows, first] += decisions[:, column] <= 0
+            votes[rows, second] += decisions[:, column] > 0
     predictions: Array = kinds[votes.argmax(axis=1)]
     return predictions
+
+
+def _row_blocks(number: int) -> Iterator[slice]:
+    return (slice(start, start + ROWS) for start in range(0, number, ROWS))
 
 
 def _rbf_kernel(first: Array, second: Array, gamma: float) -> Array:
     """exp(-gamma |x - y|^2) of all pairs, (N, D) and (M, D) -> (N, M), float32."""
     kernel: Array = first @ second.T
-    kernel *= -2
-    kernel += np.einsum("ij,ij->i", first, first)[:, None]
-    kernel += np.einsum("ij,ij->i", second, second)
-    np.maximum(kernel, 0, out=kernel)
-    kernel *= -gamma
+    kernel *= 2 * gamma
+    kernel -= gamma * np.einsum("ij,ij->i", first, first)[:, None]
+    kernel -= gamma * np.einsum("ij,ij->i", second, second)
+    np.minimum(kernel, 0, out=kernel)
     np.exp(kernel, out=kernel)
     return kernel
 

@@ -23,7 +23,8 @@ class Muon(Section):
     name: Literal["muon"]
     lr: PositiveFloat
     momentum: float = Field(ge=0, lt=1)
-    newton_schulz_steps: Annotated[int, Field(ge=1, le=100)]
+    newton_schulz_steps: Annotated[int, Field(ge=1, le=10)]
+    block: Count
     adamw_lr: PositiveFloat
 
 

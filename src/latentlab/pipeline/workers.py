@@ -200,7 +200,7 @@ def _fork(job: Job, arguments: list[str]) -> int:
         os.environ.clear()
         os.environ.update(job.environment)
         os.chdir(job.folder)
-        sys.path.insert(0, job.folder)
+        sys.path[:0] = [job.folder, *filter(None, job.environment.get("PYTHONPATH", "").split(os.pathsep))]
         sys.argv = list(arguments)
         for name in [name for name in sys.modules if name.split(".")[0] == PACKAGE]:
             del sys.modules[name]

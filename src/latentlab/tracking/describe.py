@@ -4,6 +4,7 @@ import csv
 import hashlib
 import json
 import os
+import re
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -119,12 +120,13 @@ def named(numbers: dict[str, Any]) -> Iterator[tuple[str, float]]:
 
 
 def _flat(value: dict[str, Any] | list[Any], prefix: str) -> Iterator[tuple[str, float]]:
+    """Numbers by their keys; MLflow has no other signs in names than these, where a class may be called anything."""
     items = value.items() if isinstance(value, dict) else enumerate(value)
     for key, inner in items:
         if isinstance(inner, dict) or (isinstance(inner, list) and isinstance(value, dict)):
             yield from _flat(inner, f"{prefix}{key}.")
         elif isinstance(inner, (int, float)):
-            yield f"{prefix}{key}", float(inner)
+            yield prefix + re.sub(r"[^\w. -]", "_", str(key)), float(inner)
 
 
 def run_name(description: dict[str, Any]) -> str:

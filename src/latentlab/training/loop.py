@@ -12,6 +12,7 @@ from latentlab.data.images import add_noise
 from latentlab.errors import UserError
 from latentlab.models.base import BATCH_SIZE, Autoencoder
 from latentlab.params.recipes import Constant, Cosine, Plateau, Training
+from latentlab.training.graphs import Recorded
 from latentlab.training.optim import optimizers
 
 
@@ -76,7 +77,7 @@ def fit(
     num_batches = math.ceil(num_images / training.batch_size)
     order = torch.Generator().manual_seed(seed)
     noise = torch.Generator(inputs.device).manual_seed(seed)
-    optimisers = optimizers(model, training.optimizer, precision)
+    optimisers = optimizers(model, training.optimizer)
     plateaus = _plateaus(optimisers, training.schedule)
     stateful: list[Any] = [model, *optimisers, *(plateau for plateau, _ in plateaus)]
     records: list[dict[str, float]] = []
@@ -88,6 +89,22 @@ def fit(
         records = kept["records"]
         progress.update(len(records) * num_images)
         yield from records
+
+    def step(indices: Tensor) -> dict[str, Tensor]:
+        x = inputs[indices]
+        target = x if targets is inputs else targets[indices]
+        if input_noise:
+            x = _with_noise(x, input_noise, noise)
+        with torch.autocast(x.device.type, precision, enabled=precision != torch.float32):
+            losses = model.loss(x, target, noise)
+        for optimiser in optimisers:
+            optimiser.zero_grad()
+        losses["loss"].backward()
+        for optimiser in optimisers:
+            optimiser.step()
+        return {name: value.detach() for name, value in losses.items()}
+
+    learn = Recorded(step, optimisers, training.batch_size, noise) if inputs.is_cuda else step
     for epoch in range(len(records) + 1, training.epochs + 1):
         started = time.perf_counter()
         # so many passes over the images, each in a new order
@@ -101,20 +118,10 @@ def fit(
                 num_done = (epoch - 1) * num_batches + batch
                 factor = cosine_factor(num_done, training.epochs * num_batches, training.schedule.warmup_fraction)
                 _scale_learning_rates(optimisers, factor)
-            x = inputs[indices]
-            target = x if targets is inputs else targets[indices]
-            if input_noise:
-                x = _with_noise(x, input_noise, noise)
-            with torch.autocast(x.device.type, precision, enabled=precision != torch.float32):
-                losses = model.loss(x, target, noise)
-            for optimiser in optimisers:
-                optimiser.zero_grad()
-            losses["loss"].backward()
-            for optimiser in optimisers:
-                optimiser.step()
-            step_losses.append(losses["loss"].detach())
+            losses = learn(indices)
+            step_losses.append(losses["loss"])
             for name, value in losses.items():
-                weighted = value.detach() * len(indices)
+                weighted = value * len(indices)
                 sums[name] = sums[name] + weighted if name in sums else weighted
             progress.update(len(indices))
         record = {"epoch": float(epoch)} | _prefixed("train", {name: float(s) / num_images for name, s in sums.items()})

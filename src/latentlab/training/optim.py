@@ -1,5 +1,6 @@
 """Optimisers of the recipes."""
 
+import math
 from collections.abc import Callable, Iterable
 
 import torch
@@ -7,35 +8,51 @@ from torch import Tensor, nn
 
 from latentlab.params import recipes
 
-# below that many rows or columns, a product is over before its conversion to bfloat16 has paid
-LARGE = 128
 
-
-def orthogonalise(matrix: Tensor, num_steps: int, dtype: torch.dtype = torch.float32) -> Tensor:
-    """Nearest semi-orthogonal matrix, approximately: U V^T of the singular value decomposition U S V^T.
+def orthogonalise(matrices: list[Tensor], num_steps: int, block: int) -> list[Tensor]:
+    """For each matrix the nearest one with orthonormal rows or columns, approximately, block by block.
 
     Newton-Schulz iteration of a quintic whose coefficients trade exactness (singular values end in about [0.7, 1.2])
-    for speed (K. Jordan et al. 2024, "Muon: an optimizer for hidden layers in neural networks").
+    for speed (K. Jordan et al. 2024, "Muon: an optimizer for hidden layers in neural networks"). The shorter side of a
+    matrix is cut into equal blocks, each of which is orthogonalised alone (A. Khaled et al. 2025, "MuonBP"). Each step
+    multiplies a block X from the left by a polynomial of X X^T, so the steps are made with these small products, and the
+    blocks of all matrices that have the same number of rows are computed at once.
 
     Args:
-        matrix: (rows, columns).
-        num_steps: Number of iterations; 5 is the usual choice.
-        dtype: Of the iterations of a matrix of at least `LARGE` rows and columns; bfloat16 will do, for
-            the result is approximate anyhow.
+        matrices: (rows, columns) each, float32.
+        num_steps: Number of iterations; 5 is the usual choice. With many more, rounding of X X^T grows.
+        block: Most rows of a block.
 
     Returns:
-        (rows, columns), of the same type.
+        The results, of the same shapes. Zeros stay zeros.
     """
     a, b, c = 3.4445, -4.7750, 2.0315
-    x = matrix / (matrix.norm() + 1e-7)
-    wide = x if x.shape[0] <= x.shape[1] else x.T  # the smaller Gram matrix is the cheaper one
-    if wide.shape[0] >= LARGE:
-        wide = wide.to(dtype)
-    for _ in range(num_steps):
-        gram = wide @ wide.T
-        wide = torch.addmm(wide, torch.addmm(gram, gram, gram, beta=b, alpha=c), wide, beta=a)
-    result: Tensor = wide if x.shape[0] <= x.shape[1] else wide.T
-    return result.to(matrix.dtype)
+    blocks = [_blocks(matrix, block) for matrix in matrices]
+    results: list[Tensor] = [*matrices]
+    for size in {each.shape[1] for each in blocks}:
+        chosen = [number for number, each in enumerate(blocks) if each.shape[1] == size]
+        gram = torch.cat([torch.bmm(blocks[number], blocks[number].mT) for number in chosen])  # (K, size, size)
+        norm = gram.diagonal(dim1=1, dim2=2).sum(1).sqrt()[:, None, None] + 1e-7
+        gram = gram / norm.square()
+        product = torch.eye(size, device=gram.device) / norm
+        for step in range(num_steps):
+            polynomial = torch.baddbmm(gram, gram, gram, beta=b, alpha=c)
+            polynomial.diagonal(dim1=1, dim2=2).add_(a)
+            product = torch.bmm(polynomial, product)
+            if step < num_steps - 1:
+                gram = torch.bmm(torch.bmm(polynomial, gram), polynomial)
+        for number, factor in zip(chosen, product.split([len(blocks[number]) for number in chosen]), strict=True):
+            rows, columns = matrices[number].shape
+            result = torch.bmm(factor, blocks[number]).flatten(0, 1)
+            results[number] = result if rows <= columns else result.mT
+    return results
+
+
+def _blocks(matrix: Tensor, block: int) -> Tensor:
+    """The matrix, transposed if it is tall, as equal blocks of rows, as few as there can be: (number, rows, columns)."""
+    wide = matrix if matrix.shape[0] <= matrix.shape[1] else matrix.mT
+    number = next(each for each in range(math.ceil(len(wide) / block), len(wide) + 1) if len(wide) % each == 0)
+    return wide.reshape(number, len(wide) // number, -1)
 
 
 class Muon(torch.optim.Optimizer):
@@ -45,17 +62,15 @@ class Muon(torch.optim.Optimizer):
     by sqrt(max(1, rows / columns)), which keeps its effect on the output alike for all shapes. Nesterov momentum.
 
     Args:
-        parameters: Tensors of two or more dimensions.
+        parameters: Tensors of two or more dimensions, float32.
         lr: Learning rate.
         momentum: In [0, 1).
         num_steps: Newton-Schulz iterations.
-        dtype: Of these for large matrices; see `orthogonalise`.
+        block: Most rows that are orthogonalised together; see `orthogonalise`.
     """
 
-    def __init__(
-        self, parameters: Iterable[Tensor], *, lr: float, momentum: float, num_steps: int, dtype: torch.dtype
-    ) -> None:
-        super().__init__(parameters, {"lr": lr, "momentum": momentum, "num_steps": num_steps, "dtype": dtype})
+    def __init__(self, parameters: Iterable[Tensor], *, lr: float, momentum: float, num_steps: int, block: int) -> None:
+        super().__init__(parameters, {"lr": lr, "momentum": momentum, "num_steps": num_steps, "block": block})
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
@@ -63,27 +78,27 @@ class Muon(torch.optim.Optimizer):
         if closure is not None:
             raise ValueError("Muon takes no closure")
         for group in self.param_groups:
-            for parameter in group["params"]:
-                if parameter.grad is None:
-                    continue
+            parameters = [parameter for parameter in group["params"] if parameter.grad is not None]
+            directions = []
+            for parameter in parameters:
                 state = self.state[parameter]
                 if not state:
                     state["momentum"] = torch.zeros_like(parameter)
                 momentum: Tensor = state["momentum"]
                 momentum.lerp_(parameter.grad, 1 - group["momentum"])
-                nesterov = parameter.grad.lerp(momentum, group["momentum"])
-                update = orthogonalise(nesterov.flatten(1), group["num_steps"], group["dtype"])
+                directions.append(parameter.grad.lerp(momentum, group["momentum"]).flatten(1))
+            updates = orthogonalise(directions, group["num_steps"], group["block"])
+            for parameter, update in zip(parameters, updates, strict=True):
                 scale = max(1, update.shape[0] / update.shape[1]) ** 0.5
-                parameter.add_(update.view_as(parameter), alpha=-group["lr"] * scale)
+                parameter.sub_(update.reshape(parameter.shape) * (group["lr"] * scale))
 
 
-def optimizers(model: nn.Module, settings: recipes.Adam | recipes.Muon, dtype: torch.dtype) -> list[torch.optim.Optimizer]:
+def optimizers(model: nn.Module, settings: recipes.Adam | recipes.Muon) -> list[torch.optim.Optimizer]:
     """The optimisers that together update all of a model's parameters, each group with its `initial_lr`.
 
     Args:
         model: The parameters and what the optimisers keep of them are float32.
         settings: Of the optimiser.
-        dtype: Of passing computations.
     """
     if isinstance(settings, recipes.Adam):
         made: list[torch.optim.Optimizer] = [
@@ -98,7 +113,7 @@ def optimizers(model: nn.Module, settings: recipes.Adam | recipes.Muon, dtype: t
                 lr=settings.lr,
                 momentum=settings.momentum,
                 num_steps=settings.newton_schulz_steps,
-                dtype=dtype,
+                block=settings.block,
             ),
             torch.optim.AdamW(vectors, lr=settings.adamw_lr, weight_decay=0.0, fused=True),
         ]
