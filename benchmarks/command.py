@@ -12,7 +12,7 @@ import joblib
 import psutil
 import torch
 
-from benchmarks import flops, loop, profile, quality, runtimes, stages
+from benchmarks import flops, loop, profile, quality, runtimes, stages, study
 from benchmarks.page import page
 from benchmarks.processes import processes
 from benchmarks.task import NUM_IMAGES, NUM_ROUNDS, QUICK_NUM_IMAGES, QUICK_NUM_ROUNDS, VARIANTS, Record, Task
@@ -29,7 +29,9 @@ PARTS: dict[str, ModuleType] = {
     "profile": profile,
     "runtimes": runtimes,
     "stages": stages,
+    "study": study,
 }
+ON_REQUEST = {"quality", "study"}  # which take long
 RESULTS = Path("benchmarks/results")
 
 
@@ -46,7 +48,7 @@ def run(
     """Measures, and says on stderr how far it is.
 
     Args:
-        parts: Of `PARTS`; all but the time to quality if there are none.
+        parts: Of `PARTS`; all but `ON_REQUEST` if there are none.
         variants: Of all parts but the stages.
         num_images: In each round.
         num_rounds: How often.
@@ -77,7 +79,7 @@ def run(
     with processes(num_cores) as crew:
         task = Task(project, crew, dataset, place.type, variants, num_images, num_rounds, quick)
         for name, part in PARTS.items():
-            if name in (parts or {*PARTS} - {"quality"}):
+            if name in (parts or {*PARTS} - ON_REQUEST):
                 measured = results | {"records": []}
                 for record in part.measure(task):
                     about = [str(record[key]) for key in ("variant", "recipe", "runtime", "stage") if key in record]

@@ -69,21 +69,25 @@ def command(stage: dict[str, Any], dataset: str) -> list[str]:
     return found.removeprefix("python -m ").split()
 
 
+def environment(source: Path) -> dict[str, str]:
+    """Variables of a process that works elsewhere: nothing of this project's, and the package from that folder."""
+    own = {"MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME", "DVC_ROOT", "DVC_STAGE", "LATENTLAB_MNIST"}
+    kept = {key: value for key, value in os.environ.items() if key not in own}
+    return kept | {"TQDM_DISABLE": "1", "MLFLOW_DISABLE_TELEMETRY": "true", "PYTHONPATH": str(source)}
+
+
 def run(arguments: list[str], folder: Path) -> tuple[float, int]:
     """Seconds of a Python process, and the most bytes that it had in RAM.
 
     Raises:
         UserError: It failed; the message is its last line.
     """
-    own = {"MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME", "DVC_ROOT", "DVC_STAGE", "LATENTLAB_MNIST"}
-    environment = {key: value for key, value in os.environ.items() if key not in own}
-    environment |= dict.fromkeys(THREADS, "1") | {"TQDM_DISABLE": "1", "MLFLOW_DISABLE_TELEMETRY": "true"}
-    environment["PYTHONPATH"] = str(Path(latentlab.__file__).parents[1])
+    variables = environment(Path(latentlab.__file__).parents[1]) | dict.fromkeys(THREADS, "1")
     said, most = folder / "stderr.txt", 0
     with said.open("wb") as stderr:
         started = time.perf_counter()
         process = psutil.Popen(
-            [sys.executable, *arguments], cwd=folder, env=environment, stdout=subprocess.DEVNULL, stderr=stderr
+            [sys.executable, *arguments], cwd=folder, env=variables, stdout=subprocess.DEVNULL, stderr=stderr
         )
         while process.poll() is None:
             with suppress(psutil.Error):  # it has just ended
