@@ -15,4 +15,14 @@ esac
 latentlab repro download
 python -m pytest --quiet --numprocesses 0 tests/training -k cuda
 # shellcheck disable=SC2086
-latentlab bench loop study --variant cae_baseline --variant mlp_8 --variant conv_bn_64 $size
+latentlab bench loop $size --variant cae_baseline --variant mlp_8 --variant conv_bn_64
+
+# without this service of the driver, the stages that run at the same time take turns on the GPU
+if [ "$size" != --quick ] && command -v nvidia-cuda-mps-control > /dev/null; then
+    CUDA_MPS_PIPE_DIRECTORY=$(mktemp -d)
+    export CUDA_MPS_PIPE_DIRECTORY CUDA_MPS_LOG_DIRECTORY=$CUDA_MPS_PIPE_DIRECTORY
+    nvidia-cuda-mps-control -d
+    trap 'echo quit | nvidia-cuda-mps-control; rm -rf "$CUDA_MPS_PIPE_DIRECTORY"' EXIT
+fi
+# shellcheck disable=SC2086
+latentlab bench study $size

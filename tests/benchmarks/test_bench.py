@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import nn
 
-from benchmarks import command, flops, loop, page, quality, reference, stages, task, training, tune
+from benchmarks import command, flops, loop, page, quality, reference, stages, study, task, training, tune
 from conftest import PROJECT, ROOT
 from latentlab import models, paths
 from latentlab.data.images import load
@@ -139,7 +139,7 @@ def test_changed_settings():
 @pytest.mark.slow
 def test_a_small_bench(folder):
     (folder / "benchmarks").symlink_to(ROOT / "benchmarks")
-    parts = [name for name in command.PARTS if name != "stages"]  # which has a test of its own
+    parts = [name for name in command.PARTS if name not in ("stages", "study")]  # which have tests of their own
     given = "bench --variant mlp_8 --quick --images 64 --rounds 1 --device cpu --output kept"
     program = "from latentlab.cli import main; main()"
     command_line = [sys.executable, "-c", program, *given.split(), *parts]
@@ -158,3 +158,18 @@ def test_small_stages(folder, mnist_gz_folder):
     records = list(stages.measure(task.Task(PROJECT, None, "mnist", "cpu", [], 0, 0, quick=True)))
     assert [record["stage"] for record in records][:3] == ["download", "plan", "train"]
     assert all(record["memory_MiB"] > 10 for record in records)
+
+
+@pytest.mark.slow
+def test_a_small_study(folder, mnist_gz_folder):
+    shutil.rmtree(folder / "data/mnist")
+    (folder / "data/mnist").symlink_to(mnist_gz_folder)
+    for name in map(Path, study.COPIED):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).symlink_to(ROOT / name)
+    records = list(study.measure(task.Task(PROJECT, None, "mnist", "cpu", [], 0, 0, quick=True)))
+    assert {"train", "evaluate", "probe", "report"} < {record["stage"] for record in records}
+    total = records[-1]
+    assert total["stage"] == "by the clock"
+    assert total["instances"] == len(records) - 1
+    assert total["seconds"] > max(record["slowest"] for record in records[:-1])
