@@ -52,7 +52,8 @@ def trained(
     model = models.build(variant, SHAPE, seed).to(device)
     parts = images(count).to(device), images(20, 1).to(device)
     pairs = [(data.degrade(part, variant.downsampling), part) for part in parts]
-    return model, list(training.fit(model, *pairs, how, variant.input_noise, seed, torch.float32, Counter()))
+    precision = devices.precision(how.precision, torch.device(device))
+    return model, list(training.fit(model, *pairs, how, variant.input_noise, seed, precision, Counter()))
 
 
 SHAPE = (1, 28, 28)
@@ -130,11 +131,12 @@ def test_a_training_that_goes_on_after_an_interruption_is_the_same_to_the_bit(na
     variant = PROJECT.variant(name)
     parts = images(40).to(device), images(20, 1).to(device)
     pairs = [(data.degrade(part, variant.downsampling), part) for part in parts]
+    precision = devices.precision(how.precision, torch.device(device))
 
     def run(stop_after: int | None) -> tuple[nn.Module, list[dict[str, float]]]:
         model, records = models.build(variant, SHAPE, 0).to(device), []
         kept = checkpoint.EpochFile(tmp_path / "state.pt", "a training")
-        for record in training.fit(model, *pairs, how, variant.input_noise, 0, torch.float32, Counter(), kept):
+        for record in training.fit(model, *pairs, how, variant.input_noise, 0, precision, Counter(), kept):
             records.append(record)
             if len(records) == stop_after:
                 break
