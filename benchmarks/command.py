@@ -12,7 +12,7 @@ import joblib
 import psutil
 import torch
 
-from benchmarks import flops, loop, profile, quality, runtimes, stages, study
+from benchmarks import flops, loop, profile, quality, repro, runtimes, stages
 from benchmarks.page import page
 from benchmarks.processes import processes
 from benchmarks.task import NUM_IMAGES, NUM_ROUNDS, QUICK_NUM_IMAGES, QUICK_NUM_ROUNDS, VARIANTS, Record, Task
@@ -29,9 +29,9 @@ PARTS: dict[str, ModuleType] = {
     "profile": profile,
     "runtimes": runtimes,
     "stages": stages,
-    "study": study,
+    "repro": repro,
 }
-ON_REQUEST = {"quality", "study"}  # which take long
+ON_REQUEST = {"quality", "repro"}  # which take long
 RESULTS = Path("benchmarks/results")
 
 

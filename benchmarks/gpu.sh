@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # What a GPU makes of the project, in less than 8 minutes: the tests that need one, the reference loop beside ours, and the
-# default study from nothing. In the project's environment, on a machine that has nothing else to do:
+# default job from nothing. In the project's environment, on a machine that has nothing else to do:
 #
 #     benchmarks/gpu.sh            # writes tables to benchmarks/results/, in the folder of the GPU
 #     benchmarks/gpu.sh --quick    # small, to see that it works, also without a GPU; writes nothing
@@ -25,4 +25,4 @@ if [ "$size" != --quick ] && command -v nvidia-cuda-mps-control > /dev/null; the
     trap 'echo quit | nvidia-cuda-mps-control; rm -rf "$CUDA_MPS_PIPE_DIRECTORY"' EXIT
 fi
 # shellcheck disable=SC2086
-latentlab bench study $size
+latentlab bench repro $size

@@ -229,7 +229,7 @@ Storage = Annotated[
         "a password in it, set LATENTLAB_STORAGE: everybody can read the arguments of a process",
     ),
 ]
-Parts = Annotated[list[str] | None, typer.Argument(metavar="PART", help="what is measured; all but quality by default")]
+Parts = Annotated[list[str] | None, typer.Argument(metavar="PART", help="what is measured; else all but quality and repro")]
 Measured = Annotated[list[str] | None, typer.Option(metavar="VARIANT", help="of all parts but stages; may be repeated")]
 NumImages = Annotated[int | None, typer.Option(min=64, max=55_000, metavar="N", help="images in a round (default: 8192)")]
 Rounds = Annotated[int | None, typer.Option(min=1, max=1000, metavar="N", help="rounds (default: 5)")]
@@ -450,7 +450,8 @@ def bench(
     folder benchmarks/, and a machine that has nothing else to do. PART is `loop` (images per second with the published
     settings), `quality` (seconds until the published figures are met: it trains for long, so only when asked for), `flops`
     (share of the machine's matrix products), `profile` (where the rest of the time goes), `runtimes` (torch against ONNX
-    Runtime) or `stages` (seconds, memory and start-up of each stage).
+    Runtime), `stages` (seconds, memory and start-up of each stage) or `repro` (the default job from nothing, by the
+    clock; only when asked for).
     """
     if not Path("benchmarks", "command.py").is_file():
         raise UserError("there is no benchmarks/ here: `latentlab bench` runs in the project's folder")

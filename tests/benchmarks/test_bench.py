@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import nn
 
-from benchmarks import command, flops, loop, page, quality, reference, stages, study, task, training, tune
+from benchmarks import command, flops, loop, page, quality, reference, repro, stages, task, training, tune
 from conftest import PROJECT, ROOT
 from latentlab import models, paths
 from latentlab.data.images import load
@@ -139,7 +139,7 @@ def test_changed_settings():
 @pytest.mark.slow
 def test_a_small_bench(folder):
     (folder / "benchmarks").symlink_to(ROOT / "benchmarks")
-    parts = [name for name in command.PARTS if name not in ("stages", "study")]  # which have tests of their own
+    parts = [name for name in command.PARTS if name not in ("stages", "repro")]  # which have tests of their own
     given = "bench --variant mlp_8 --quick --images 64 --rounds 1 --device cpu --output kept"
     program = "from latentlab.cli import main; main()"
     command_line = [sys.executable, "-c", program, *given.split(), *parts]
@@ -161,13 +161,13 @@ def test_small_stages(folder, mnist_gz_folder):
 
 
 @pytest.mark.slow
-def test_a_small_study(folder, mnist_gz_folder):
+def test_a_small_default_job(folder, mnist_gz_folder):
     shutil.rmtree(folder / "data/mnist")
     (folder / "data/mnist").symlink_to(mnist_gz_folder)
-    for name in map(Path, study.COPIED):
+    for name in map(Path, repro.COPIED):
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).symlink_to(ROOT / name)
-    records = list(study.measure(task.Task(PROJECT, None, "mnist", "cpu", [], 0, 0, quick=True)))
+    records = list(repro.measure(task.Task(PROJECT, None, "mnist", "cpu", [], 0, 0, quick=True)))
     assert {"train", "evaluate", "probe", "report"} < {record["stage"] for record in records}
     total = records[-1]
     assert total["stage"] == "by the clock"

@@ -1,4 +1,4 @@
-"""How long does the default study take?
+"""How long does the default job take?
 
 `latentlab repro` in a copy of the project without any result, with the images at hand: stage by stage, the seconds of all
 its instances together and of the slowest; last of all by the clock. As many stages as there are cores run at the same time.
