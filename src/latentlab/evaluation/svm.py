@@ -3,7 +3,6 @@
 Legend: N training images, M test images, D numbers in the code.
 """
 
-from collections.abc import Iterator
 from itertools import combinations
 
 import numpy as np
@@ -52,43 +51,56 @@ def _one_against_one(train_codes: Array, train_labels: Array, test_codes: Array)
     variance = float(train_codes.var(dtype=np.float64))
     gamma = 1 / (train_codes.shape[1] * variance) if variance else 1.0  # a collapsed code has none
     train_codes, test_codes = train_codes.astype(np.float32), test_codes.astype(np.float32)
-    kinds, counts = np.unique(train_labels, return_counts=True)
-    memory = np.empty(np.sort(counts)[-2:].sum() ** 2)  # of the largest kernel, used by all: new pages take time
+    kinds = np.unique(train_labels)
+    members = [np.flatnonzero(train_labels == kind) for kind in kinds]
+    # memory for the largest kernel is used by all: new pages take as long as what is written there
+    memory = np.empty(sum(sorted(map(len, members))[-2:]) ** 2)
+    own = [np.empty((len(each), len(each)), np.float32) for each in members]  # each is part of several machines
+    for each, result in zip(members, own, strict=True):
+        _rbf_kernel(train_codes[each], train_codes[each], gamma, result)
     pairs = list(combinations(range(len(kinds)), 2))
     weights, biases = np.zeros((len(train_codes), len(pairs)), np.float32), np.zeros(len(pairs))
     for column, (first, second) in enumerate(pairs):
-        (both,) = np.nonzero((train_labels == kinds[first]) | (train_labels == kinds[second]))
-        codes, second_one = train_codes[both], train_labels[both] == kinds[second]
+        split, both = len(members[first]), np.concatenate([members[first], members[second]])
         kernel = memory[: len(both) ** 2].reshape(len(both), len(both))
-        for rows in _row_blocks(len(both)):
-            kernel[rows] = _rbf_kernel(codes[rows], codes, gamma)
+        kernel[:split, :split], kernel[split:, split:] = own[first], own[second]
+        _rbf_kernel(train_codes[members[first]], train_codes[members[second]], gamma, kernel[:split, split:])
+        kernel[split:, :split] = kernel[:split, split:].T
         # without shrinking where most images stay support vectors
-        machine = SVC(kernel="precomputed", C=10, cache_size=500, shrinking=codes.shape[1] > FEW)  # MB
-        machine.fit(kernel, second_one)
+        machine = SVC(kernel="precomputed", C=10, cache_size=500, shrinking=train_codes.shape[1] > FEW)  # MB
+        machine.fit(kernel, np.arange(len(both)) >= split)
         weights[both[machine.support_], column], biases[column] = machine.dual_coef_[0], machine.intercept_[0]
+    support = np.flatnonzero(weights.any(axis=1))
+    support_codes, weights = train_codes[support], weights[support]
+    block, decisions = np.empty((ROWS, len(support)), np.float32), []
+    for codes in _row_blocks(test_codes):
+        _rbf_kernel(codes, support_codes, gamma, block[: len(codes)])
+        decisions.append(block[: len(codes)] @ weights)
     votes = np.zeros((len(test_codes), len(kinds)), np.int64)
-    for rows in _row_blocks(len(test_codes)):
-        decisions = _rbf_kernel(test_codes[rows], train_codes, gamma) @ weights + biases
-        for column, (first, second) in enumerate(pairs):
-            votes[rows, first] += decisions[:, column] <= 0
-            votes[rows, second] += decisions[:, column] > 0
+    for column, (first, second) in enumerate(pairs):
+        chosen = np.concatenate([each[:, column] for each in decisions]) + biases[column] > 0
+        votes[:, first] += ~chosen
+        votes[:, second] += chosen
     predictions: Array = kinds[votes.argmax(axis=1)]
     return predictions
 
 
-def _row_blocks(number: int) -> Iterator[slice]:
-    return (slice(start, start + ROWS) for start in range(0, number, ROWS))
+def _row_blocks(codes: Array) -> list[Array]:
+    return [codes[start : start + ROWS] for start in range(0, len(codes), ROWS)]
 
 
-def _rbf_kernel(first: Array, second: Array, gamma: float) -> Array:
-    """exp(-gamma |x - y|^2) of all pairs, (N, D) and (M, D) -> (N, M), float32."""
-    kernel: Array = first @ second.T
-    kernel *= 2 * gamma
-    kernel -= gamma * np.einsum("ij,ij->i", first, first)[:, None]
-    kernel -= gamma * np.einsum("ij,ij->i", second, second)
-    np.minimum(kernel, 0, out=kernel)
-    np.exp(kernel, out=kernel)
-    return kernel
+def _rbf_kernel(first: Array, second: Array, gamma: float, result: Array) -> None:
+    """exp(-gamma |x - y|^2) of all pairs, (N, D) and (M, D), written to (N, M)."""
+    columns = second.T
+    squares = gamma * np.einsum("ij,ij->i", second, second)
+    memory = np.empty((ROWS, len(second)), np.float32)
+    for codes, rows in zip(_row_blocks(first), _row_blocks(result), strict=True):
+        kernel = np.matmul(codes, columns, out=memory[: len(codes)])
+        kernel *= 2 * gamma
+        kernel -= gamma * np.einsum("ij,ij->i", codes, codes)[:, None]
+        kernel -= squares
+        np.minimum(kernel, 0, out=kernel)
+        rows[:] = np.exp(kernel, out=kernel)
 
 
 def linear_predictions(train_codes: Array, train_labels: Array, test_codes: Array) -> Array:
