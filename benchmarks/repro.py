@@ -13,12 +13,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import yaml
-
 from benchmarks.stages import BASELINE, environment, small
 from benchmarks.task import Record, Task
 from latentlab import paths
 from latentlab.errors import UserError
+from latentlab.params.strict import read_yaml
 from latentlab.pipeline.runner import SECONDS
 
 COPIED = (".dvc/config", ".dvcignore", "dvc.yaml", "src", paths.FOUND, "data/sources")
@@ -53,11 +52,11 @@ def copy(folder: Path, task: Task) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         (shutil.copytree if name.is_dir() else shutil.copy)(name, target)
     (folder / ".dvc/config.local").write_text("[core]\n    no_scm = true\n", encoding="utf-8")
-    content = yaml.safe_load(paths.PARAMS.read_text(encoding="utf-8"))
+    content = read_yaml(paths.PARAMS)
     run = content["run"]
     small(content, task)
     if task.quick:
         content["baselines"] = {BASELINE: content["baselines"][BASELINE]}
     else:
         content["run"] = run
-    (folder / paths.PARAMS).write_text(yaml.safe_dump(content), encoding="utf-8")
+    (folder / paths.PARAMS).write_text(json.dumps(content), encoding="utf-8")

@@ -1,12 +1,12 @@
 """What does each stage cost?
 
 One instance of each stage of dvc.yaml, one after the other, on one thread, in a process of its own and a temporary folder.
-Start-up is the time that Python needs for the stage's imports alone; workers of `latentlab repro` have loaded everything.
+Start-up is the part of the seconds that the stage's imports take; workers of `latentlab repro` have loaded everything.
 Memory is the most in RAM. The last three stages have one run to show.
 """
 
+import json
 import os
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -16,29 +16,37 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import psutil
-import yaml
 
 import latentlab
 from benchmarks.processes import THREADS
 from benchmarks.task import Record, Task
 from latentlab import paths
 from latentlab.errors import UserError
+from latentlab.params.strict import read_yaml
 
 VARIANT, BASELINE = "cae_baseline", "pca_32"
+# as `python -m` runs a module, which says how long its imports took
+STAGE = """
+import importlib, runpy, sys, time
+started, module = time.perf_counter(), sys.argv[1]
+importlib.import_module(module)
+print(time.perf_counter() - started, flush=True)
+del sys.modules[module], sys.argv[0]
+runpy.run_module(module, run_name="__main__", alter_sys=True)
+"""
 QUICK_SPLIT = {"train": 1000, "validation": 200, "test": 200}
 
 
 def measure(task: Task) -> Iterator[Record]:
     """Yields a record for each stage; `quick` makes it a few images and one epoch."""
-    pipeline = yaml.safe_load(Path("dvc.yaml").read_text(encoding="utf-8"))["stages"]
+    pipeline = read_yaml(Path("dvc.yaml"))["stages"]
     with TemporaryDirectory(prefix="latentlab-bench-") as scratch:
         folder = Path(scratch)
-        content = small(yaml.safe_load(paths.PARAMS.read_text(encoding="utf-8")), task)
-        (folder / paths.PARAMS).write_text(yaml.safe_dump(content), encoding="utf-8")
+        content = small(read_yaml(paths.PARAMS), task)
+        (folder / paths.PARAMS).write_text(json.dumps(content), encoding="utf-8")
         for name, stage in pipeline.items():
             module, *arguments = command(stage, task.dataset)
-            start_up, _ = run(["-c", f"import {module}"], folder)
-            seconds, num_bytes = run(["-m", module, *arguments], folder)
+            seconds, start_up, num_bytes = run(module, arguments, folder)
             yield {
                 "stage": name,
                 "seconds": seconds,
@@ -76,18 +84,18 @@ def environment(source: Path) -> dict[str, str]:
     return kept | {"TQDM_DISABLE": "1", "MLFLOW_DISABLE_TELEMETRY": "true", "PYTHONPATH": str(source)}
 
 
-def run(arguments: list[str], folder: Path) -> tuple[float, int]:
-    """Seconds of a Python process, and the most bytes that it had in RAM.
+def run(module: str, arguments: list[str], folder: Path) -> tuple[float, float, int]:
+    """Seconds of a stage and of its imports, and the most bytes that it had in RAM.
 
     Raises:
         UserError: It failed; the message is its last line.
     """
     variables = environment(Path(latentlab.__file__).parents[1]) | dict.fromkeys(THREADS, "1")
-    said, most = folder / "stderr.txt", 0
-    with said.open("wb") as stderr:
+    said, start_up, most = folder / "stderr.txt", folder / "stdout.txt", 0
+    with said.open("wb") as stderr, start_up.open("wb") as stdout:
         started = time.perf_counter()
         process = psutil.Popen(
-            [sys.executable, *arguments], cwd=folder, env=variables, stdout=subprocess.DEVNULL, stderr=stderr
+            [sys.executable, "-c", STAGE, module, *arguments], cwd=folder, env=variables, stdout=stdout, stderr=stderr
         )
         while process.poll() is None:
             with suppress(psutil.Error):  # it has just ended
@@ -96,5 +104,5 @@ def run(arguments: list[str], folder: Path) -> tuple[float, int]:
         seconds = time.perf_counter() - started
     if process.returncode:
         lines = said.read_text(encoding="utf-8", errors="replace").strip().splitlines() or [str(process.returncode)]
-        raise UserError(f"python {' '.join(arguments)}: {lines[-1].removeprefix('error: ')}")
-    return seconds, most
+        raise UserError(f"python -m {module} {' '.join(arguments)}: {lines[-1].removeprefix('error: ')}")
+    return seconds, float(start_up.read_text(encoding="utf-8").split()[0]), most
