@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -75,8 +76,13 @@ def load(folder: Path, split: Split | Shares) -> Splits:
 
 def digest(folder: Path) -> str:
     """Fingerprint of the files of a data set, 32 hexadecimal digits."""
+    return _digest(tuple((path.resolve(), path.stat().st_size, path.stat().st_mtime_ns) for path in idx.files(folder)))
+
+
+@cache  # the plan asks for it for each run
+def _digest(files: tuple[tuple[Path, int, int], ...]) -> str:
     total = hashlib.sha256()
-    for path in idx.files(folder):
+    for path, _, _ in files:
         total.update(path.read_bytes())
     return total.hexdigest()[:32]
 
