@@ -52,14 +52,14 @@ def test_a_folder_of_pictures_is_reconstructed_better_than_by_pca_and_its_classe
     split = {"seed": 0, "validation": 0.1, "test": 0.2}
     for name, side in SIDES.items():
         (project.folder / "data/sources" / name).symlink_to(tmp_path / "my pictures")
-        content["datasets"][name] = {"kind": "folder", "size": side, "channels": 3, "fit": "crop", "epoch_images": 4000} | {
+        content["datasets"][name] = {"kind": "folder", "size": side, "channels": 3, "fit": "crop", "epoch_images": 2000} | {
             "split": split
         }
     content["run"] |= {"variants": [*VARIANTS], "datasets": [*SIDES]}
     content["comparisons"] = {"all": {"title": "All", "variants": [*VARIANTS]}}
     content["baselines"] = {name: {"num_components": int(name[4:])} for name in VARIANTS.values()}
     for training in content["recipes"]["fast"].values():
-        training |= {"epochs": 2, "batch_size": 32}
+        training |= {"epochs": 5, "batch_size": 32}
     project.write_params(content)
     project.repro(jobs=2)
     for name, side in SIDES.items():
