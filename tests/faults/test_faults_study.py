@@ -173,7 +173,7 @@ def test_a_clock_that_is_set_again_and_again_while_all_is_made(small_project, tm
     setting = threading.Thread(target=keep_setting)
     setting.start()
     try:
-        victim.repro("evaluate", "probe", jobs=2)
+        victim.run("latentlab", "repro", "--jobs", "2", "evaluate", "probe")
         made = victim.made()
         assert "Data and pipelines are up to date." in victim.run("latentlab", "repro", "evaluate", "probe")
         victim.run("latentlab", "sync")
