@@ -116,16 +116,16 @@ def test_tsne_keeps_clusters_and_is_the_same_again():
     assert np.array_equal(points, tsne(codes, 30, 42))
 
 
-SETTINGS = Settings(num_small=40, num_large=100, perplexity=10, seed=42)
+SETTINGS = Settings(num_codes=150, num_small=40, num_large=100, perplexity=10, seed=42)
 
 
 def test_analysis():
     subject, test = linear(8), splits().test
     made = analyse(subject, SETTINGS)
     codes, labels = subject.encode(test.images).numpy(), test.labels.numpy()
-    large = chosen_points(labels, 200, 100)
+    large, measured = chosen_points(labels, 200, 100), chosen_points(labels, 200, 150)
     points = tsne(codes[large], 10, 42)
-    assert made.numbers["silhouette"] == geometry(codes[large], labels[large], 10)["silhouette"]
+    assert made.numbers["silhouette"] == geometry(codes[measured], labels[measured], 10)["silhouette"]
     assert made.numbers["tsne_100"] == clustering(points, labels[large])
     assert set(made.numbers) == {*geometry(codes, labels, 10), "tsne_40", "tsne_100"}
     assert {name: array.shape for name, array in made.arrays.items()} == {
@@ -138,9 +138,9 @@ def test_analysis():
 def test_codes_of_two_numbers_are_shown_as_they_are():
     subject, test = linear(2), splits().test
     arrays = analyse(subject, SETTINGS).arrays
-    large = chosen_points(test.labels.numpy(), 200, 100)
-    assert np.array_equal(arrays["codes"], subject.encode(test.images[large]).numpy())
-    assert np.array_equal(arrays["labels"], test.labels[large].numpy())
+    measured = chosen_points(test.labels.numpy(), 200, 150)
+    assert np.array_equal(arrays["codes"], subject.encode(test.images).numpy()[measured])
+    assert np.array_equal(arrays["labels"], test.labels[measured].numpy())
 
 
 def test_analysis_without_classes():

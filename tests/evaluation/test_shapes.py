@@ -30,7 +30,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "num_draws": 2, "seed": 0,
     },
     "interpolation": {"first": 3, "second": 14, "num_steps": 4, "num_pairs": 10, "seed": 0},
-    "latent_space": {"num_small": 30, "num_large": 60, "perplexity": 10, "seed": 0},
+    "latent_space": {"num_codes": 60, "num_small": 30, "num_large": 60, "perplexity": 10, "seed": 0},
     "probes": {"neighbours": 3},
     "reconstruction": {},
     "untrained": FEW,

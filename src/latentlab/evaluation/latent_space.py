@@ -19,8 +19,9 @@ Array = np.ndarray
 
 
 class Settings(Section):
-    """How many test codes t-SNE embeds, equally many of each class, and its own settings."""
+    """How many test codes are measured, and how many t-SNE embeds, equally many of each class; its own settings."""
 
+    num_codes: int = Field(ge=20, le=10_000)
     num_small: int = Field(ge=20, le=10_000)
     num_large: int = Field(ge=20, le=10_000)
     perplexity: PositiveFloat
@@ -36,8 +37,8 @@ def analyse(subject: Subject, settings: Settings) -> Analysis:
     def labels_of(chosen: Array) -> Array | None:
         return None if labels is None else labels[chosen]
 
-    large = chosen_points(labels, len(codes), settings.num_large)
-    numbers = geometry(codes[large], labels_of(large), len(subject.data.classes))
+    measured = chosen_points(labels, len(codes), settings.num_codes)
+    numbers = geometry(codes[measured], labels_of(measured), len(subject.data.classes))
     arrays: dict[str, Array] = {}
     for count in (settings.num_small, settings.num_large):
         chosen = chosen_points(labels, len(codes), count)
@@ -48,12 +49,13 @@ def analyse(subject: Subject, settings: Settings) -> Analysis:
             arrays[f"labels_{count}"] = labels[chosen]
     shown = points
     if codes.shape[1] == 2:
-        shown = arrays["codes"] = codes[large]
+        shown, chosen = codes[measured], measured
+        arrays["codes"] = shown
         if labels is not None:
-            arrays["labels"] = labels[large]
+            arrays["labels"] = labels[measured]
     if subject.data.classes:
         arrays["classes"] = np.array(subject.data.classes)
-    picture = pictures.scatter(shown, labels_of(large), subject.data.classes, [], subject.name)
+    picture = pictures.scatter(shown, labels_of(chosen), subject.data.classes, [], subject.name)
     return Analysis(numbers, arrays, {"map": picture})
 
 
