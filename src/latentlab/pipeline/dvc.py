@@ -88,12 +88,16 @@ def parameters_read_once() -> Iterator[None]:
 def restore(stage: Stage) -> bool:
     """Takes the outputs of a stage from DVC's cache; whether they are there now.
 
-    DVC takes an entry that power loss has cut for a run without some of its outputs. So what cannot be used is removed.
+    DVC takes an entry that power loss has cut for a run without some of its outputs, and trusts any object that is
+    read-only. So what cannot be used is removed.
     """
     with suppress(RunCacheNotFoundError, KeyError):
         stage.repo.stage_cache.restore(stage)
         if all(out.exists for out in stage.outs):
-            return True
+            stage.save(run_cache=False)
+            if not _remove_damaged(stage):
+                return True
+            stage.remove_outs(ignore_remove=False, force=False)
     stage.save_deps()
     if _can_hash(stage):
         shutil.rmtree(_run_cache(stage), ignore_errors=True)
@@ -108,8 +112,7 @@ def _run_cache(stage: Stage) -> Path:
 def save(stage: Stage) -> list[str]:
     """Does what DVC does after a stage has run, and makes sure that power loss takes nothing of it.
 
-    DVC notices a damaged object of its cache when it is to be used, and runs the stage again; but it would leave the object
-    there. Where it cannot put something into its cache, it prints so and goes on.
+    DVC would leave a damaged object where it is. Where it cannot put something into its cache, it prints so and goes on.
 
     Returns:
         The objects of DVC's cache that were damaged, and are made anew.
@@ -119,11 +122,9 @@ def save(stage: Stage) -> list[str]:
     """
     # DVC's own condition, in Stage.run
     stage.save(run_cache=all(out.use_cache or out.is_metric or out.is_plot for out in stage.outs))
-    objects = list(_objects(stage))
-    damaged = [path for _, path in objects if path.is_file() and _md5(path) != path.parent.name + path.stem]
-    for path in damaged:
-        path.unlink()
+    damaged = _remove_damaged(stage)
     stage.commit()
+    objects = list(_objects(stage))
     missing = [path for out, path in objects if out.use_cache and not path.exists()]
     if missing:
         cache = Path(stage.repo.cache.local.path)
@@ -134,6 +135,14 @@ def save(stage: Stage) -> list[str]:
     entries = [_run_cache(stage)] if _can_hash(stage) else []
     settle(*(Path(out.fs_path) for out in stage.outs), *(path for _, path in objects), *entries)
     return [path.parent.name + path.name for path in damaged]
+
+
+def _remove_damaged(stage: Stage) -> list[Path]:
+    """Removes the objects of a stage's outputs whose bytes are not what their names say; their paths."""
+    damaged = [path for _, path in _objects(stage) if path.is_file() and _md5(path) != path.parent.name + path.stem]
+    for path in damaged:
+        path.unlink()
+    return damaged
 
 
 def _objects(stage: Stage) -> Iterator[tuple[Any, Path]]:
