@@ -49,8 +49,7 @@ test-faults: $(VENV)/.test
 check: $(VENV)/.test
 	ruff format --check .
 	ruff check .
-	mypy
-	pytest -m "not slow and not faults"
+	mypy & pytest -m "not slow and not faults"; tests=$$?; wait $$! && exit $$tests
 
 # on a machine that has nothing else to do; `latentlab bench --help` has its options
 bench: $(VENV)/.study

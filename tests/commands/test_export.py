@@ -24,11 +24,12 @@ from latentlab.models import check, checkpoint
 from latentlab.models.trained import CPU, TrainedModel
 from latentlab.params.variants import Variant
 
+pytestmark = pytest.mark.slow
+
 FILES_OF_AN_EXPORT = {*(f"{part.name}{suffix}" for part in PARTS for suffix in (".onnx", ".int8.onnx")), "report.json"}
 # every family, every upsampling, every activation
-FEW = ["mlp_2"]
-MORE = [
-    "vae_2", "superres_64",
+EACH = [
+    "mlp_2", "vae_2", "superres_64",
     "cae_latent_8", "cae_batch_norm", "cae_leaky_02", "stacked_64", "conv_ae", "compress_transposed",
     "compress_bilinear", "ae_2", "conv_bn_64", "upsampled_nearest", "upsampled_bilinear",
 ]  # fmt: skip
@@ -65,7 +66,7 @@ def mean_square(values: np.ndarray) -> float:
     return float(np.square(values, dtype=np.float64).mean())
 
 
-@pytest.mark.parametrize("name", [*FEW, *(pytest.param(name, marks=pytest.mark.slow) for name in MORE)])
+@pytest.mark.parametrize("name", EACH)
 def test_onnx_gives_what_torch_gives_for_any_number_of_images_and_int8_about_that(name):
     model, exported, quantised = autoencoder_and_int8(name)
     given = inputs_of(model, AUTOENCODER, TEST_IMAGES[:300])
@@ -91,7 +92,6 @@ def test_int8_makes_files_of_dense_layers_a_quarter():
     assert kinds == {np.dtype(np.int8)}
 
 
-@pytest.mark.slow
 def test_what_has_no_integer_kernel_stays_in_float():
     _, _, quantised = autoencoder_and_int8("cae_leaky_02")
     kinds = {weight.name: numpy_helper.to_array(weight).dtype for weight in quantised.graph.initializer}
@@ -100,9 +100,7 @@ def test_what_has_no_integer_kernel_stays_in_float():
     assert sum(dtype == np.int8 for dtype in kinds.values()) > 3
 
 
-@pytest.mark.parametrize(
-    ("name", "stays"), [("vae_2", True), pytest.param("vae_16", False, marks=pytest.mark.slow), ("mlp_2", False)]
-)
+@pytest.mark.parametrize(("name", "stays"), [("vae_2", True), ("vae_16", False), ("mlp_2", False)])
 def test_a_layer_fed_by_two_numbers_stays_in_float_before_a_transposed_convolution(name, stays):
     _, _, quantised = autoencoder_and_int8(name, DECODER)
     first = next(node for node in quantised.graph.node if node.op_type == "Gemm")
@@ -151,7 +149,6 @@ def test_a_file_says_what_it_is():
     assert {entry.key: entry.value for entry in quantised.metadata_props} == said | more
 
 
-@pytest.mark.slow
 def test_the_same_model_gives_the_same_bytes():
     for first, again in zip(autoencoder_and_int8("vae_2")[1:], autoencoder_and_int8("vae_2")[1:], strict=True):
         assert first.SerializeToString(deterministic=True) == again.SerializeToString(deterministic=True)
@@ -197,7 +194,6 @@ def files(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir()}
 
 
-@pytest.mark.slow
 def test_the_command_writes_all_files_and_reports_what_they_hold(folder):
     said, notes = run("superres_64")
     made = folder / "exports/superres_64-mnist-fast-0"
@@ -231,7 +227,6 @@ def test_the_command_writes_all_files_and_reports_what_they_hold(folder):
             assert f" {each['num_bytes']:,} " in said
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("folder")
 def test_a_checkpoint_file_and_a_folder_with_other_files_in_it(tmp_path):
     deep = tmp_path / "deep/folder"
@@ -257,7 +252,6 @@ def alter(monkeypatch: pytest.MonkeyPatch, name: str, factor: float) -> None:
     monkeypatch.setattr(onnxmodels, "to_onnx", altered)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("part", "factor"), [("encoder", 1.01), ("decoder", 1.01), ("autoencoder", 1.01), ("decoder", np.nan)]
 )
@@ -272,7 +266,6 @@ def test_a_file_that_gives_something_else_is_an_error_and_is_not_left(part, fact
     assert files(folder) == BEFORE
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("trouble", [KeyboardInterrupt(), OSError(28, "No space left on device"), ZeroDivisionError()])
 def test_after_a_failure_the_former_export_is_still_there(trouble, folder, monkeypatch):
     made = folder / "exports/mine"
@@ -294,7 +287,6 @@ def test_after_a_failure_the_former_export_is_still_there(trouble, folder, monke
     assert {path.read_text(encoding="utf-8") for path in made.iterdir()} == {"former"}
 
 
-@pytest.mark.slow
 def test_who_reads_the_output_may_go(folder, monkeypatch):
     def gone(*_: object) -> None:
         raise BrokenPipeError
@@ -325,10 +317,9 @@ def test_mistakes(folder, monkeypatch):
     assert "the data set is not here: dvc repro download@mnist" in error("mlp_2", "--output", "x")
 
 
-@pytest.mark.slow
 def test_every_variant_can_be_exported():
     for name in PROJECT.variants:
-        if name not in (*FEW, *MORE):
+        if name not in EACH:
             model = trained_model(name)
             given = inputs_of(model, AUTOENCODER, TEST_IMAGES)
             found = onnxmodels.in_onnxruntime(onnxmodels.to_onnx(model, AUTOENCODER))(given)

@@ -85,7 +85,9 @@ def test_no_analysis_is_left_out():
 
 @pytest.mark.parametrize("subject", [flat, variational])
 @pytest.mark.parametrize("shape", [(1, 16, 16), COLOUR])
-@pytest.mark.parametrize("name", SETTINGS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] if name == "codecs" else []) for name in SETTINGS]
+)
 def test_an_analysis(name, shape, subject):
     module = import_module(f"latentlab.evaluation.{name}")
     settings = module.Settings.model_validate(SETTINGS[name])

@@ -217,8 +217,10 @@ def test_objects_of_the_cache_with_another_byte_cut_or_missing(project):
         path.chmod(0o444)
     shutil.rmtree(project.folder / "models/mnist/fast")
     shutil.rmtree(pictures)
-    whole(project, before)
+    said = whole(project, before)
     assert [path.read_bytes() for path in cached] == contents
+    for path in (another, cut):
+        assert f"the object {path.parent.name}{path.name} in DVC's cache was damaged: made anew" in said, said
 
 
 def test_two_at_once(project, tmp_path):

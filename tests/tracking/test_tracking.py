@@ -24,7 +24,8 @@ from latentlab.tracking.artifacts import lacks_files
 from latentlab.tracking.store import TrackingError
 from tracked import RECORDS, TRAINING, VARIANT, everything, history, outputs, the_whole_run, train
 
-pytestmark = pytest.mark.filterwarnings("ignore")  # mlflow, sqlalchemy and torch.export warn of their own affairs
+# mlflow, sqlalchemy and torch.export warn of their own affairs
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
 
 @pytest.fixture(autouse=True)
@@ -103,7 +104,6 @@ def test_a_run_whose_files_are_gone_or_cut_is_logged_again(tmp_path, experiment_
     assert [lacks_files(run) for run in everything(experiment_id)] == [False]
 
 
-@pytest.mark.slow
 def test_the_model_loads_without_our_classes(tmp_path, experiment_id):
     trained = outputs(tmp_path / "variant", 0.03)
     runs.log_run(experiment_id, trained)
@@ -196,7 +196,6 @@ def start_training(folder: Path) -> "subprocess.Popen[str]":
     return process
 
 
-@pytest.mark.slow
 def test_a_run_left_behind_by_a_killed_process_is_closed_by_the_next_start(tmp_path):
     process = start_training(tmp_path)
     # another start while it lives leaves it alone
@@ -209,7 +208,6 @@ def test_a_run_left_behind_by_a_killed_process_is_closed_by_the_next_start(tmp_p
     assert [run.info.status for run in everything(experiment_id)] == ["KILLED"]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_run_that_is_told_to_stop_is_killed(tmp_path, number):
     process = start_training(tmp_path)
@@ -219,7 +217,6 @@ def test_a_run_that_is_told_to_stop_is_killed(tmp_path, number):
     assert [run.info.status for run in everything(experiment_id)] == ["KILLED"]
 
 
-@pytest.mark.slow
 def test_a_fresh_store_opened_by_four_processes_at_once(tmp_path):
     code = """
         import sys
@@ -233,7 +230,6 @@ def test_a_fresh_store_opened_by_four_processes_at_once(tmp_path):
     assert len(answers) == 1
 
 
-@pytest.mark.slow
 def test_four_processes_that_log_at_once(tmp_path):
     code = """
         import sys
@@ -413,7 +409,6 @@ def test_every_run_that_is_selected_has_a_note_and_tags():
         assert all(run.variant in PROJECT.comparisons[key].variants for key in tags["comparisons"].split())
 
 
-@pytest.mark.slow
 def test_a_damaged_checkpoint_keeps_no_other_run_from_the_store(tmp_path, monkeypatch, capsys):
     """`latentlab sync` names it, goes on with the runs behind it, and exits with 2."""
     for file in ("params.yaml", "analyses/params.yaml"):

@@ -85,23 +85,32 @@ def parameters_read_once() -> Iterator[None]:
         param.load_path = load_path
 
 
-def restore(stage: Stage) -> bool:
-    """Takes the outputs of a stage from DVC's cache; whether they are there now.
+def restore(stage: Stage) -> tuple[bool, list[str]]:
+    """Takes the outputs of a stage from DVC's cache.
 
     DVC takes an entry that power loss has cut for a run without some of its outputs, and trusts any object that is
     read-only. So what cannot be used is removed.
+
+    Returns:
+        Whether the outputs are there now, and kept as `save` does; the objects of DVC's cache that were damaged.
+
+    Raises:
+        MachineError: As for `save`.
     """
+    damaged: list[str] = []
     with suppress(RunCacheNotFoundError, KeyError):
         stage.repo.stage_cache.restore(stage)
         if all(out.exists for out in stage.outs):
             stage.save(run_cache=False)
-            if not _remove_damaged(stage):
-                return True
+            damaged = _remove_damaged(stage)
+            if not damaged:
+                _keep(stage)
+                return True, damaged
             stage.remove_outs(ignore_remove=False, force=False)
     stage.save_deps()
     if _can_hash(stage):
         shutil.rmtree(_run_cache(stage), ignore_errors=True)
-    return False
+    return False, damaged
 
 
 def _run_cache(stage: Stage) -> Path:
@@ -123,6 +132,12 @@ def save(stage: Stage) -> list[str]:
     # DVC's own condition, in Stage.run
     stage.save(run_cache=all(out.use_cache or out.is_metric or out.is_plot for out in stage.outs))
     damaged = _remove_damaged(stage)
+    _keep(stage)
+    return damaged
+
+
+def _keep(stage: Stage) -> None:
+    """Puts the outputs of a saved stage into DVC's cache, and makes sure that power loss takes nothing of them."""
     stage.commit()
     objects = list(_objects(stage))
     missing = [path for out, path in objects if out.use_cache and not path.exists()]
@@ -134,15 +149,14 @@ def save(stage: Stage) -> list[str]:
         raise MachineError(f"DVC could not put {len(missing)} files into its cache, {cache}: see above")
     entries = [_run_cache(stage)] if _can_hash(stage) else []
     settle(*(Path(out.fs_path) for out in stage.outs), *(path for _, path in objects), *entries)
-    return [path.parent.name + path.name for path in damaged]
 
 
-def _remove_damaged(stage: Stage) -> list[Path]:
-    """Removes the objects of a stage's outputs whose bytes are not what their names say; their paths."""
+def _remove_damaged(stage: Stage) -> list[str]:
+    """Removes the objects of a stage's outputs whose bytes are not what their names say; these names."""
     damaged = [path for _, path in _objects(stage) if path.is_file() and _md5(path) != path.parent.name + path.stem]
     for path in damaged:
         path.unlink()
-    return damaged
+    return [path.parent.name + path.name for path in damaged]
 
 
 def _objects(stage: Stage) -> Iterator[tuple[Any, Path]]:

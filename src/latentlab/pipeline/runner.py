@@ -186,7 +186,9 @@ class Reproduction:
                 stage.reproduce(upstream=self.needs[stage])
             else:
                 stage.remove_outs(ignore_remove=False, force=False)
-                if not restore(stage):
+                restored, damaged = restore(stage)
+                self._say_damaged(stage, damaged)
+                if not restored:
                     job = self._job(stage)
                     self.running[self.submit(job)] = stage, job.output, time.monotonic()
                     return
@@ -218,6 +220,7 @@ class Reproduction:
                 self.num_ran += 1
                 self.seconds[stage.addressing] = round(time.monotonic() - started, 2)
                 try:
+                    self._say_damaged(stage, save(stage))
                     self._finish(stage, f"{self.seconds[stage.addressing]:.1f} s")
                 except (DvcException, MachineError, OSError) as wrong:
                     self._fault(stage, wrong)
@@ -231,16 +234,17 @@ class Reproduction:
                 _say("\n".join(f"    {line}" for line in output.splitlines()))
 
     def _finish(self, stage: Stage, how: str) -> None:
-        """What DVC does after a stage has run."""
-        if stage.cmd and not stage.frozen:
-            for name in save(stage):
-                _say(f"{stage.addressing}: the object {name} in DVC's cache was damaged: made anew")
+        """Takes note of a stage whose outputs are there and kept."""
         self.unrecorded.append(stage)
         self.finished.add(stage)
         self.order.finish(stage)
         if time.monotonic() - self.recorded_at > RECORD_EVERY_SECONDS:
             self._record()
         _say(f"[{len(self.finished)}/{len(self.planned)}] {stage.addressing}  {how}")
+
+    def _say_damaged(self, stage: Stage, names: Sequence[str]) -> None:
+        for name in names:
+            _say(f"{stage.addressing}: the object {name} in DVC's cache was damaged: made anew")
 
     def _fault(self, stage: Stage, error: Exception) -> None:
         fault = str(error) if isinstance(error, MachineError) else explain(error, Path.cwd())
