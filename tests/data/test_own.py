@@ -98,6 +98,23 @@ def test_given_parts_stay_what_they_are(source, tmp_path):
     own.prepare("pets", tmp_path / "parts", tmp_path / "data", pictures())
     data = images.load(tmp_path / "data", SHARES)
     assert [len(part) for part in (data.train, data.validation, data.test)] == [96, 24, 120]
+    paint(tmp_path / "parts/beside.png", 5000)
+    own.prepare("pets", tmp_path / "parts", tmp_path / "data", pictures())
+    assert skipped(tmp_path / "data") == {"beside.png": "lies beside train and test"}
+
+
+def test_a_part_for_validation_is_of_those_for_training_and_a_test_is_set_aside_if_none_is_given(source, tmp_path):
+    (tmp_path / "parts/val").mkdir(parents=True)
+    for path in sorted((source / "dogs").iterdir())[::2]:
+        (tmp_path / "parts/val/dogs").mkdir(exist_ok=True)
+        path.rename(tmp_path / "parts/val/dogs" / path.name)
+    source.rename(tmp_path / "parts/train")
+    assert own.prepare("pets", tmp_path / "parts", tmp_path / "data", pictures()) == "240 images, 2 classes"
+    data = images.load(tmp_path / "data", SHARES)
+    assert [len(part) for part in (data.train, data.validation, data.test)] == [168, 24, 48]
+    (tmp_path / "parts/val").rename(tmp_path / "parts/bus")  # now they are kinds of vehicles
+    own.prepare("vehicles", tmp_path / "parts", tmp_path / "data", pictures())
+    assert images.load(tmp_path / "data", SHARES).classes == ["bus", "train"]
 
 
 def test_without_folders_there_are_no_classes(source, tmp_path):

@@ -164,14 +164,18 @@ def test_a_failure_stops_what_depends_on_it_and_nothing_else(tiny):
 
 
 def test_a_stage_that_names_an_error_of_the_user_gives_exit_code_2(tiny):
-    tiny.write("dvc.yaml", PIPELINE.replace("echo alone > alone.txt", "echo 'error:' no such row >&2; exit 2"))
-    assert tiny.repro("alone", code=2) == "error: alone: no such row\n"
+    two_lines = "(echo 'error:' no such row; echo 'error:' no such column) >&2; exit 2"
+    tiny.write("dvc.yaml", PIPELINE.replace("echo alone > alone.txt", two_lines))
+    assert tiny.repro("alone", code=2) == "error: alone: no such row\nerror: no such column\n"
 
 
 def test_images_that_are_not_there_are_the_users(tiny):
     tiny.write("dvc.yaml", PIPELINE.replace('"rows/${item}"]', '"data/sources/photos"]'))
     output = tiny.repro("row@a", code=2)
-    assert "row@a: data/sources/photos is not there; your images belong into it, or it is a link to them" in output
+    assert (
+        "row@a: data/sources/photos is not there; your images belong into it, or it is a link to them, and their line into"
+        in output
+    )
 
 
 @pytest.mark.slow

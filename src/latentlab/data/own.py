@@ -25,6 +25,8 @@ SUFFIXES = {".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
 LEAST_IMAGES, LEAST_OF_CLASS, MOST_CLASSES = 200, 10, 256
 MOST_PIXELS = 50_000_000
 SKIPPED = "skipped.csv"
+# folders that are parts of a data set: the validation images are chosen among those that are not for the test
+_FOLDERS = {"train": "train", "val": "train", "valid": "train", "validation": "train", "test": "t10k"}
 # of the arrays of a user, ours and those of Keras
 _NAMES = {"x_train": "images", "y_train": "labels", "x_test": "test_images", "y_test": "test_labels"}
 
@@ -220,21 +222,27 @@ def _checked(source: Path, name: str, array: Array, settings: Arrays) -> Array:
 def _read_folder(source: Path, settings: Pictures) -> tuple[dict[str, Labelled], list[tuple[str, str]]]:
     """The pictures of a folder, by part, and the files that are left out with the reason.
 
-    With folders `train` and `test` in it these are the parts. Folders in a part are its classes, whatever lies deeper.
+    With a folder `train` in it, and `test` beside it or nothing but parts, these are the parts. Folders in a part are its
+    classes, whatever lies deeper.
     """
-    folders = {path.name.lower(): path for path in source.iterdir() if path.is_dir()}
-    given = {"train": folders["train"], "t10k": folders["test"]} if {"train", "test"} <= {*folders} else {"train": source}
-    links = sorted(path for path in source.rglob("*") if path.is_dir() and path.is_symlink())
-    parts, skipped = (
-        {},
-        [(str(path.relative_to(source)), "is a link to a folder, which DVC does not see") for path in links],
-    )
-    for part, root in given.items():
-        files = list(_files(root))
-        has_classes = any(path.parent != root for path in files)
+    folders = {path.name.lower(): path for path in source.iterdir() if path.is_dir() and not path.name.startswith(".")}
+    given = {"train": [source]}
+    if "train" in folders and ("test" in folders or folders.keys() <= _FOLDERS.keys()):  # it may be a class, of vehicles
+        given = {}
+        for name in sorted(folders.keys() & _FOLDERS.keys()):
+            given.setdefault(_FOLDERS[name], []).append(folders[name])
+    links = [path for path in source.rglob("*") if path.is_dir() and path.is_symlink()]
+    within = {path for roots in given.values() for root in roots for path in _files(root)}
+    beside = [path for path in _files(source) if path not in within]
+    skipped = [(str(path.relative_to(source)), "is a link to a folder, which DVC does not see") for path in links]
+    skipped += [(str(path.relative_to(source)), "lies beside train and test") for path in beside]
+    parts = {}
+    for part, roots in given.items():
+        files = [(root, path) for root in roots for path in _files(root)]
+        has_classes = any(path.parent != root for root, path in files)
         chosen, classes, found = [], [], []
         with ThreadPoolExecutor() as pool:
-            for path, read in zip(files, pool.map(lambda path: _read(path, settings), files), strict=True):
+            for (root, path), read in zip(files, pool.map(lambda each: _read(each[1], settings), files), strict=True):
                 name = str(path.relative_to(source))
                 if has_classes and path.parent == root:
                     skipped.append((name, "lies beside the folders of the classes"))

@@ -251,12 +251,15 @@ class Reproduction:
         if isinstance(error, FileNotFoundError) and error.filename:  # DVC looks at the user's images before the stage does
             where = Path(os.path.relpath(error.filename))
             if where == paths.source(where.name):
-                fault = f"{where} is not there; your images belong into it, or it is a link to them: docs/datasets.md"
+                fault = (
+                    f"{where} is not there; your images belong into it, or it is a link to them, and their line into "
+                    "`datasets:` in params.yaml: docs/datasets.md"
+                )
         self._fail(stage, USER if fault else CRASH, fault or _in_one_line(error))
 
     def _fail(self, stage: Stage, code: int, message: str) -> None:
         self.failures[stage] = code
-        _say(f"error: {stage.addressing}: {message}")
+        _say("\n".join(f"error: {line}" for line in f"{stage.addressing}: {message}".split("\n")))
 
     def _record(self) -> None:
         """Writes the stages done since the last time into DVC's files."""

@@ -155,12 +155,12 @@ def stage_arguments(command: str) -> list[str]:
 
 
 def reason(code: int, output: str) -> str:
-    """Why a stage failed, in one line: what it said itself, else the last line of its traceback."""
+    """Why a stage failed: what it said itself, else the last line of its traceback."""
     if code < 0:
         return f"killed by signal {-code} ({signal.Signals(-code).name})"
-    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    lines = [line.rstrip() for line in output.splitlines() if line.strip()]
     said = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
-    return said[-1] if said else f"exit code {code}" + (f": {lines[-1]}" if lines else "")
+    return "\n".join(said) if said else f"exit code {code}" + (f": {lines[-1].strip()}" if lines else "")
 
 
 def _may_fork() -> bool:
