@@ -61,23 +61,47 @@ def test_the_linear_machine_is_at_the_minimum_of_its_objective():
     assert 0 < (slack > 0).mean() < 1
 
 
-@pytest.mark.parametrize(("size", "spread"), [(1, 0.1), (svm.FEW, 0.5), (svm.MANY, 3)])
-def test_the_kernel_computed_beforehand_gives_the_predictions_of_svc(size, spread):
+@pytest.mark.parametrize(("size", "spread"), [(1, 0.1), (4, 0.5), (30, 1.5), (200, 3)])
+def test_the_rbf_machine_is_the_one_of_libsvm(size, spread):
     random = np.random.default_rng(0)
     labels = np.arange(2000) % 10
     centres = random.standard_normal((10, size))
     codes_of = (centres[labels] + spread * random.standard_normal((2000, size))).astype(np.float32)
     train, test = codes_of[:1400], codes_of[1400:]
     expected = SVC(C=10, kernel="rbf", gamma="scale").fit(train, labels[:1400]).predict(test)
-    assert np.array_equal(svm._one_against_one(train, labels[:1400], test), expected)
     assert np.array_equal(svm.rbf_predictions(train, labels[:1400], test), expected)
     assert 0.4 < (expected == labels[1400:]).mean() < 0.99  # neither trivial nor hopeless
+
+
+@pytest.mark.parametrize(
+    ("spread", "counts", "least", "most"),
+    [
+        pytest.param(0.5, (3000, 3000), 1000, 2000, id="few images at the margin"),
+        pytest.param(1.5, (3000, 3000), 6000, 6000, id="most images at the margin"),
+        pytest.param(0.5, (6000, 12), 512, 1500, id="few of the second class"),
+        pytest.param(0.5, (12, 6000), 512, 1500, id="few of the first class"),
+    ],
+)
+def test_the_machine_of_few_images_is_that_of_all(spread, counts, least, most, monkeypatch):
+    random = np.random.default_rng(0)
+    is_second = np.arange(sum(counts)) >= counts[0]
+    centres = random.standard_normal((2, 8))
+    codes_of = (centres[is_second.astype(int)] + spread * random.standard_normal((len(is_second), 8))).astype(np.float32)
+    learnt = []
+    fill = svm._fill_kernel
+    monkeypatch.setattr(svm, "_fill_kernel", lambda codes, *rest: (learnt.append(len(codes)), fill(codes, *rest)))
+    support, weights, bias = svm._machine(codes_of, is_second, 0.1, np.empty(len(codes_of) ** 2))
+    assert least <= max(learnt) <= most
+    machine = SVC(C=10, kernel="rbf", gamma=0.1).fit(codes_of, is_second)
+    expected = machine.decision_function(codes_of)
+    assert np.abs(svm._decisions(codes_of, codes_of[support], weights, 0.1) + bias - expected).max() < 0.01
+    assert len(support) == pytest.approx(len(machine.support_), rel=0.02)
 
 
 def test_two_classes():
     random = np.random.default_rng(0)
     labels = np.arange(600) % 2 * 3  # 0 and 3
-    for size in (4, 5, svm.MANY):
+    for size in (4, 130):
         codes_of = (0.3 * labels[:, None] + random.normal(size=(600, size))).astype(np.float32)
         train, test = codes_of[:400], codes_of[400:]
         expected = SVC(C=10, kernel="rbf", gamma="scale").fit(train, labels[:400]).predict(test)

@@ -11,9 +11,10 @@ from sklearn.svm import SVC
 
 Array = np.ndarray
 
-# codes of so few numbers leave nearly all images as support vectors, and the products of so many are dear: the kernels of
-# both are computed beforehand, if there are some images of each class
-FEW, MANY = 4, 128
+# of the RBF machine for two classes: images of each that it learns from at first; with this share of all it takes them all
+FIRST, MOST = 500, 0.6
+# what libsvm stops at: no decision is further on the wrong side of its margin
+TOLERANCE = 1e-3
 # rows of a kernel that are computed at a time, to stay in the processor's cache
 ROWS = 128
 # of the linear machine: images whose products are summed up at a time; steps, and when they are too small to go on
@@ -25,8 +26,8 @@ SMALLEST_STEP, SMALLEST_GAIN = 1e-6, 1e-9
 def rbf_predictions(train_codes: Array, train_labels: Array, test_codes: Array) -> Array:
     """Labels that a support vector machine with the RBF kernel gives test codes: C = 10, gamma = 1 / (D Var(codes)).
 
-    The probe of source E: scikit-learn's SVC (one against one), on the codes as they are. Where libsvm's own way is slow,
-    the kernels are computed beforehand, a few rows at a time.
+    The probe of source E: scikit-learn's SVC on the codes as they are, a machine for each two classes, which votes for one
+    of them; of equally many votes the smallest label wins.
 
     Args:
         train_codes: (N, D).
@@ -36,18 +37,6 @@ def rbf_predictions(train_codes: Array, train_labels: Array, test_codes: Array) 
     Returns:
         (M,) labels.
     """
-    if FEW < train_codes.shape[1] < MANY or len(train_codes) < MANY * len(np.unique(train_labels)):
-        machine = SVC(kernel="rbf", C=10, gamma="scale", cache_size=2000)  # MB
-        predictions: Array = machine.fit(train_codes, train_labels).predict(test_codes)
-        return predictions
-    return _one_against_one(train_codes, train_labels, test_codes)
-
-
-def _one_against_one(train_codes: Array, train_labels: Array, test_codes: Array) -> Array:
-    """What SVC does with several classes, on kernels that are computed beforehand.
-
-    A machine for each two classes votes for one of them; of equally many votes the smallest label wins.
-    """
     variance = float(train_codes.var(dtype=np.float64))
     gamma = 1 / (train_codes.shape[1] * variance) if variance else 1.0  # a collapsed code has none
     train_codes, test_codes = train_codes.astype(np.float32), test_codes.astype(np.float32)
@@ -55,52 +44,92 @@ def _one_against_one(train_codes: Array, train_labels: Array, test_codes: Array)
     members = [np.flatnonzero(train_labels == kind) for kind in kinds]
     # memory for the largest kernel is used by all: new pages take as long as what is written there
     memory = np.empty(sum(sorted(map(len, members))[-2:]) ** 2)
-    own = [np.empty((len(each), len(each)), np.float32) for each in members]  # each is part of several machines
-    for each, result in zip(members, own, strict=True):
-        _rbf_kernel(train_codes[each], train_codes[each], gamma, result)
     pairs = list(combinations(range(len(kinds)), 2))
     weights, biases = np.zeros((len(train_codes), len(pairs)), np.float32), np.zeros(len(pairs))
     for column, (first, second) in enumerate(pairs):
-        split, both = len(members[first]), np.concatenate([members[first], members[second]])
-        kernel = memory[: len(both) ** 2].reshape(len(both), len(both))
-        kernel[:split, :split], kernel[split:, split:] = own[first], own[second]
-        _rbf_kernel(train_codes[members[first]], train_codes[members[second]], gamma, kernel[:split, split:])
-        kernel[split:, :split] = kernel[:split, split:].T
-        # without shrinking where most images stay support vectors
-        machine = SVC(kernel="precomputed", C=10, cache_size=500, shrinking=train_codes.shape[1] > FEW)  # MB
-        machine.fit(kernel, np.arange(len(both)) >= split)
-        weights[both[machine.support_], column], biases[column] = machine.dual_coef_[0], machine.intercept_[0]
+        both = np.concatenate([members[first], members[second]])
+        is_second = np.arange(len(both)) >= len(members[first])
+        support, signed, biases[column] = _machine(train_codes[both], is_second, gamma, memory)
+        weights[both[support], column] = signed
     support = np.flatnonzero(weights.any(axis=1))
-    support_codes, weights = train_codes[support], weights[support]
-    block, decisions = np.empty((ROWS, len(support)), np.float32), []
-    for codes in _row_blocks(test_codes):
-        _rbf_kernel(codes, support_codes, gamma, block[: len(codes)])
-        decisions.append(block[: len(codes)] @ weights)
+    decisions = _decisions(test_codes, train_codes[support], weights[support], gamma) + biases
     votes = np.zeros((len(test_codes), len(kinds)), np.int64)
     for column, (first, second) in enumerate(pairs):
-        chosen = np.concatenate([each[:, column] for each in decisions]) + biases[column] > 0
+        chosen = decisions[:, column] > 0
         votes[:, first] += ~chosen
         votes[:, second] += chosen
     predictions: Array = kinds[votes.argmax(axis=1)]
     return predictions
 
 
-def _row_blocks(codes: Array) -> list[Array]:
-    return [codes[start : start + ROWS] for start in range(0, len(codes), ROWS)]
+def _machine(codes: Array, is_second: Array, gamma: float, memory: Array) -> tuple[Array, Array, float]:
+    """A support vector machine for two classes, learnt from few images and those that it gets wrong (chunking).
+
+    Only images at the margin decide, so most of the kernel need not be known: the machine of a part of the images, to which
+    those are added that are on the wrong side of its margin, until there are none, is the machine of all of them (Boser,
+    Guyon and Vapnik 1992, "A training algorithm for optimal margin classifiers").
+
+    Args:
+        codes: (N, D), float32.
+        is_second: (N,), whether an image is of the second class.
+        gamma: Of the kernel.
+        memory: For N x N numbers at most.
+
+    Returns:
+        The images on or behind the margin, (S,); their weights, negative for the first class, (S,); the bias.
+    """
+    learnt = np.zeros(len(codes), bool)
+    for kind in (False, True):
+        members = np.flatnonzero(is_second == kind)
+        learnt[members[:: max(1, len(members) // FIRST)]] = True
+    while True:
+        if learnt.sum() > MOST * len(codes):
+            learnt[:] = True
+        chosen = np.flatnonzero(learnt)
+        kernel = memory[: len(chosen) ** 2].reshape(len(chosen), len(chosen))
+        _fill_kernel(codes[chosen], gamma, kernel)
+        # shrinking does not pay where most images stay support vectors
+        machine = SVC(kernel="precomputed", C=10, tol=TOLERANCE, cache_size=600, shrinking=False)  # MB
+        machine.fit(kernel, is_second[chosen])
+        support, weights, bias = chosen[machine.support_], machine.dual_coef_[0], float(machine.intercept_[0])
+        others = np.flatnonzero(~learnt)
+        decisions = _decisions(codes[others], codes[support], weights.astype(np.float32), gamma) + bias
+        wrong = others[np.where(is_second[others], decisions, -decisions) < 1 - TOLERANCE]
+        if not len(wrong):
+            return support, weights, bias
+        learnt[wrong] = True
 
 
-def _rbf_kernel(first: Array, second: Array, gamma: float, result: Array) -> None:
-    """exp(-gamma |x - y|^2) of all pairs, (N, D) and (M, D), written to (N, M)."""
-    columns = second.T
-    squares = gamma * np.einsum("ij,ij->i", second, second)
-    memory = np.empty((ROWS, len(second)), np.float32)
-    for codes, rows in zip(_row_blocks(first), _row_blocks(result), strict=True):
-        kernel = np.matmul(codes, columns, out=memory[: len(codes)])
-        kernel *= 2 * gamma
-        kernel -= gamma * np.einsum("ij,ij->i", codes, codes)[:, None]
-        kernel -= squares
-        np.minimum(kernel, 0, out=kernel)
-        rows[:] = np.exp(kernel, out=kernel)
+def _decisions(codes: Array, support: Array, weights: Array, gamma: float) -> Array:
+    """Kernel of codes (N, D) and support vectors (S, D), times weights (S,) or (S, K): (N,) or (N, K), float32."""
+    decisions = np.empty((len(codes), *weights.shape[1:]), np.float32)
+    squares = gamma * np.einsum("ij,ij->i", support, support)
+    memory = np.empty(ROWS * len(support), np.float32)
+    for start in range(0, len(codes), ROWS):
+        rows = codes[start : start + ROWS]
+        decisions[start : start + ROWS] = _kernel_rows(rows, support, squares, gamma, memory) @ weights
+    return decisions
+
+
+def _fill_kernel(codes: Array, gamma: float, kernel: Array) -> None:
+    """The kernel of codes (N, D) with themselves, written to (N, N): half of it, and its mirror image."""
+    squares = gamma * np.einsum("ij,ij->i", codes, codes)
+    memory = np.empty(ROWS * len(codes), np.float32)
+    for start in range(0, len(codes), ROWS):
+        end = min(start + ROWS, len(codes))
+        rows = _kernel_rows(codes[start:end], codes[:end], squares[:end], gamma, memory)
+        kernel[start:end, :end] = rows
+        kernel[:start, start:end] = rows[:, :start].T
+
+
+def _kernel_rows(rows: Array, codes: Array, squares: Array, gamma: float, memory: Array) -> Array:
+    """exp(-gamma |x - y|^2) of all pairs of rows (R, D) and codes (N, D), given gamma |y|^2: (R, N), in the memory."""
+    kernel = np.matmul(rows, codes.T, out=memory[: len(rows) * len(codes)].reshape(len(rows), len(codes)))
+    kernel *= 2 * gamma
+    kernel -= gamma * np.einsum("ij,ij->i", rows, rows)[:, None]
+    kernel -= squares
+    np.minimum(kernel, 0, out=kernel)
+    return np.exp(kernel, out=kernel)
 
 
 def linear_predictions(train_codes: Array, train_labels: Array, test_codes: Array) -> Array:
