@@ -131,7 +131,7 @@ def test_a_change_of_words_and_places_makes_nothing_stale(package, change):
         ("reconstruction", replaced("evaluation/reconstruction.py", "1.5**2", "5**2")),
         ("reconstruction", replaced("models/trained.py", "self.model.decode(batch)", "self.model.decode(2 * batch)")),
         ("reconstruction", replaced("models/checkpoint.py", "model.eval()", "model.train()")),
-        ("probes", replaced("evaluation/svm.py", 'kernel="rbf", C=10', 'kernel="rbf", C=1')),
+        ("probes", replaced("evaluation/svm.py", 'kernel="precomputed", C=10', 'kernel="precomputed", C=1')),
         ("generation", replaced("evaluation/pca.py", "PCA(num_components", "PCA(1 + num_components")),
     ],
 )
