@@ -46,13 +46,15 @@ SMALL_TRAINING = {
     "schedule": {"name": "constant"},
 }  # fmt: skip
 
+UNBOUNDED = dict.fromkeys(["validation_mse", "latent_dim", "num_parameters", "num_macs"])
+
 
 def content_with(**changes: Any) -> dict[str, Any]:
     """The real study/params.yaml with a small study, and some of its keys changed."""
     content = read_yaml(ROOT / "study/params.yaml")["study"]
     small = {
         "space": SMALL_SPACE, "training": SMALL_TRAINING, "known_variants": [], "num_trials": 6,
-        "bounds": {"validation_mse": None, "latent_dim": None, "compute": None},
+        "bounds": UNBOUNDED,
         "halving": {"first_epoch": 1, "factor": 2, "num_spared": 2},
     }  # fmt: skip
     return content | small | changes
@@ -125,7 +127,10 @@ def family_with(**changes: Any) -> dict[str, Any]:
         ({"num_trials": 0}, "study.num_trials"),
         ({"winners": {"mlp_8": {"rule": "knee"}}}, "study.winners.mlp_8: a variant or a baseline has that name"),
         ({"winners": {"x": {"rule": "best"}}}, "study.winners.x"),
-        ({"champion": "x"}, "study.champion: 'x' is not in winners: choose from tradeoff_found, tradeoff_smallest"),
+        (
+            {"champion": "x"},
+            "study.champion: 'x' is not in winners: choose from tradeoff_32, tradeoff_64, tradeoff_found, tradeoff_",
+        ),
         ({"known_variants": ["nobody"]}, "study.known_variants: 'nobody' is not in variants"),
         ({"reference": "nobody"}, "study.reference: 'nobody' is not in variants"),
         ({"source": "Z"}, "study.source: 'Z' is not in sources"),
@@ -295,7 +300,7 @@ def test_what_nothing_dominates_always_goes_on(seed, factor):
 
 
 def test_a_study_has_as_many_trained_trials_as_asked_for():
-    small = settings_with(bounds={"validation_mse": None, "latent_dim": 5, "compute": None}, num_trials=8)
+    small = settings_with(bounds=UNBOUNDED | {"latent_dim": 5}, num_trials=8)
     search, lives = run_trials(small)
     counts = trials.counts(search.trials)
     assert counts.trained == 8 == counts.finished + counts.stopped
@@ -399,16 +404,30 @@ def test_a_fault_of_ours_ends_the_trial_and_is_not_hidden():
     assert [trial.state for trial in search.trials] == [TrialState.FAIL]
 
 
+def test_what_is_above_a_bound_of_parameters_or_macs_is_not_trained():
+    search, _ = run_trials(settings_with(halving=None))
+    for name in ("num_parameters", "num_macs"):
+        sizes = sorted(trial.user_attrs[name] for trial in search.trials)
+        bound = sizes[len(sizes) // 2]
+        bounded, lives = run_trials(settings_with(halving=None, bounds=UNBOUNDED | {name: bound}))
+        above = [trial for trial in bounded.trials if trial.user_attrs[name] > bound]
+        assert above
+        for trial in above:
+            assert trial.user_attrs["reason"] == trials.Reason.BOUNDS
+            assert name in trial.user_attrs["why"]
+            assert trial.number not in lives
+
+
 def test_bounds_that_leave_hardly_anything_end_the_search(monkeypatch):
     monkeypatch.setattr(worker, "MOST_ASKED_PER_TRAINED", 5)
     with pytest.raises(worker.ExhaustedError, match=r"study 'tradeoff': 6 trials .* 0 were trained: widen study.space"):
-        run_trials(settings_with(bounds={"validation_mse": None, "latent_dim": 1, "compute": None}))
+        run_trials(settings_with(bounds=UNBOUNDED | {"latent_dim": 1}))
 
 
 def test_a_bound_on_the_error_keeps_a_trial_off_the_front():
     free = settings_with(halving=None)
     errors = sorted(trial.values[0] for trial in trials.contenders(run_trials(free)[0].trials, free))
-    bounded = settings_with(halving=None, bounds={"validation_mse": errors[1], "latent_dim": None, "compute": None})
+    bounded = settings_with(halving=None, bounds=UNBOUNDED | {"validation_mse": errors[1]})
     search, _ = run_trials(bounded)
     assert trials.front(search.trials, bounded)[0].values[0] == errors[0]
     for trial in search.trials:

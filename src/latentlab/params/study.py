@@ -68,11 +68,12 @@ class Space(Section):
 
 
 class Bounds(Section):
-    """What a trial must not exceed; `null` is no bound. `compute` is in the unit of the study's."""
+    """What a trial must not exceed; `null` is no bound. `num_macs`, of an image, is what its training takes time for."""
 
     validation_mse: PositiveFloat | None
     latent_dim: Count | None
-    compute: Compute | None
+    num_parameters: Compute | None
+    num_macs: Compute | None
 
 
 class ReferencePoint(Section):

@@ -41,9 +41,16 @@ THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 ENVIRONMENT = {
     "TQDM_DISABLE": "1", "MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true", **dict.fromkeys(THREADS, "1")
 }  # fmt: skip
-# what they load only when a store is opened, a model is logged or a picture is drawn: most of the start-up of a stage
+# what they load only when images are split, a store is opened, a model is logged or a picture is drawn: most of the
+# start-up of a stage
 LATE = {
-    "mlflow": ("mlflow.store.tracking.sqlalchemy_store", "mlflow.pytorch", "torch._dynamo", "torch.export._trace"),
+    "mlflow": (
+        "mlflow.store.tracking.sqlalchemy_store",
+        "mlflow.pytorch",
+        "torch._dynamo",
+        "torch.export._trace",
+        "sklearn.model_selection",
+    ),
     "matplotlib": ("matplotlib.figure",),
 }
 

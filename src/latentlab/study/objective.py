@@ -78,10 +78,9 @@ def _drawn(trial: optuna.Trial, task: Task) -> tuple[Candidate, Sizes]:
         sizes = space.sizes(candidate.variant, task.data.shape)
     except ParamsError as error:
         raise UntrainedError(Reason.SHAPE, str(error)) from None
+    above = []
     for name, size in vars(sizes).items():
         trial.set_user_attr(name, size)
-    above = []
-    for name, size in sizes.objectives(task.settings).items():
         bound = getattr(task.settings.bounds, name)
         if bound is not None:
             trial.set_constraint(name, size / bound - 1)  # 0 or less is within

@@ -43,7 +43,7 @@ class Reason(StrEnum):
     """Why a trial did not come to its last epoch."""
 
     HALVING = "halving"  # others that had come as far were better
-    BOUNDS = "bounds"  # its code or its compute is above a bound: not trained
+    BOUNDS = "bounds"  # its code, its parameters or its MACs are above a bound: not trained
     SHAPE = "shape"  # its layers do not fit: not trained
     REPEATED = "repeated"  # an equal trial was there before: not trained
     LOSS = "loss"  # its loss was not finite

@@ -8,11 +8,17 @@ from typing import Any
 
 import pandas as pd
 
+from latentlab.comparison.claims.claim import Claim
 from latentlab.comparison.claims.verdict import CONFIDENCE, Check, Entry, Judgement, Verdict
 from latentlab.comparison.tables import markdown, show
 
-WORDS: dict[Verdict, str] = {"holds": "holds", "does_not_hold": "does not hold", "undecided": "not decided"}
-MARKS: dict[Verdict, str] = {"holds": "✓", "does_not_hold": "✗", "undecided": "?"}
+WORDS: dict[Verdict, str] = {
+    "holds": "holds",
+    "does_not_hold": "does not hold",
+    "undecided": "not decided",
+    "does_not_apply": "does not apply",
+}
+MARKS: dict[Verdict, str] = {"holds": "✓", "does_not_hold": "✗", "undecided": "?", "does_not_apply": "-"}
 
 # a section shows so many of the numbers that a claim rests on; claims.json has all
 MOST_NUMBERS = 16
@@ -76,12 +82,12 @@ def side_by_side(entries: Mapping[str, Sequence[Entry]], recipe: str) -> str:
         lines.append(
             {"claim": f"{claim.name}: {claim.statement}", **dict(zip(entries, (MARKS[v] for v in verdicts), strict=True))}
         )
-        if "undecided" not in verdicts:
+        if not {"undecided", "does_not_apply"} & set(verdicts):
             judged, alike = judged + 1, alike + (len(set(verdicts)) == 1)
     blocks = [
         "# The claims, data set by data set",
         f"Judged under `{recipe}` on each data set alone, by the same limits. ✓ holds, ✗ does not hold, ? not decided: "
-        "the data set's own page says why. Claims that speak of digits apply to digits only.",
+        "the data set's own page says why. - does not apply: the claim speaks of digits.",
     ]
     if len(entries) > 1:
         blocks.append(f"Of the {judged} claims that are decided on all of {', '.join(entries)}, {alike} have one verdict.")
@@ -100,7 +106,7 @@ def _findings(entries: Sequence[Entry]) -> list[str]:
         parts = [
             f"{WORDS[judgement.verdict]} under `{recipe}` ({judgement.decisive[0]})"
             for recipe, judgement in entry.judgements.items()
-            if judgement.verdict != "undecided"
+            if judgement.verdict in ("holds", "does_not_hold")
         ]
         lines.append(f"- **{_link(entry)}**: {entry.claim.statement} It {', and it '.join(parts)}.")
     return ["## Findings", "Same variants, other training, other verdict:", "\n".join(lines)]
@@ -113,16 +119,13 @@ def _counts(entries: Sequence[Entry], sources: Mapping[str, str]) -> Iterator[di
             line = {"source": f"{letter}: {name}", "claims": str(len(own))}
             for recipe in own[0].judgements:
                 count = Counter(entry.judgements[recipe].verdict for entry in own)
-                line[f"{recipe}: holds / does not / not decided"] = " / ".join(str(count[verdict]) for verdict in WORDS)
+                line[f"{recipe}: {' / '.join(WORDS.values())}"] = " / ".join(str(count[verdict]) for verdict in WORDS)
             yield line
 
 
 def _row(entry: Entry) -> dict[str, str]:
     claim, judgements = entry.claim, entry.judgements
-    verdicts = {
-        recipe: "not run" if claim.holds and not judgement.num_seeds else WORDS[judgement.verdict]
-        for recipe, judgement in judgements.items()
-    }
+    verdicts = {recipe: _word(claim, judgement) for recipe, judgement in judgements.items()}
     return {
         "claim": _link(entry),
         "source": claim.source,
@@ -131,6 +134,11 @@ def _row(entry: Entry) -> dict[str, str]:
         f"seeds ({' / '.join(judgements)})": " / ".join(str(judgement.num_seeds) for judgement in judgements.values()),
         "key numbers": "; ".join(f"{recipe}: {each.decisive[0]}" for recipe, each in judgements.items() if each.decisive),
     }
+
+
+def _word(claim: Claim, judgement: Judgement) -> str:
+    is_missing = claim.holds and judgement.verdict == "undecided" and not judgement.num_seeds
+    return "not run" if is_missing else WORDS[judgement.verdict]
 
 
 def _section(entry: Entry) -> list[str]:

@@ -29,7 +29,7 @@ CONFIDENCE = 0.95
 # what follows from a variant's layers alone
 COUNTED = (*COUNTS, "compression_ratio")
 
-Verdict = Literal["holds", "does_not_hold", "undecided"]
+Verdict = Literal["holds", "does_not_hold", "undecided", "does_not_apply"]
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,9 @@ def ledger(results: Results, codecs: pd.DataFrame, recipes: Sequence[str], are_d
     entries = []
     for claim in CLAIMS:
         if claim.speaks_of_digits and not are_digits:
-            judgements = dict.fromkeys(recipes, Judgement("undecided", "applies to digits, which these images are not"))
+            judgements = dict.fromkeys(
+                recipes, Judgement("does_not_apply", "it speaks of digits, which these images are not")
+            )
         else:
             judgements = {recipe: judge(claim, results, codecs, recipe) for recipe in recipes}
         entries.append(Entry(claim, judgements))
