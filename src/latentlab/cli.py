@@ -212,6 +212,7 @@ Backend = Annotated[str, typer.Option(metavar="NAME", help="loky, on this machin
 Offline = Annotated[
     bool, typer.Option("--offline", help="log to mlruns/, whatever MLFLOW_TRACKING_URI says; `latentlab sync` can send it")
 ]
+Pull = Annotated[bool, typer.Option("--pull", help="take what is missing from DVC's remote first, if it has it")]
 Workers = Annotated[
     int | None, typer.Option(min=1, max=1024, metavar="N", help="processes, each with one thread (default: one a core)")
 ]
@@ -352,7 +353,9 @@ def export(variant: Model, output: OptionalFolder = None) -> None:
 
 
 @app.command(rich_help_panel=PROJECT)
-def repro(targets: Targets = None, jobs: Jobs = None, backend: Backend = "loky", offline: Offline = False) -> None:
+def repro(
+    targets: Targets = None, jobs: Jobs = None, backend: Backend = "loky", offline: Offline = False, pull: Pull = False
+) -> None:
     """The project brought up to date, several stages at once.
 
     Does what `dvc repro` does, and leaves what it leaves; stages that do not need each other run at the same time. A stage
@@ -362,7 +365,7 @@ def repro(targets: Targets = None, jobs: Jobs = None, backend: Backend = "loky",
 
     os.chdir(_project())
     try:
-        sys.exit(runs.reproduce(targets or [], jobs, backend, offline))
+        sys.exit(runs.reproduce(targets or [], jobs, backend, offline, pull))
     except UserError as error:
         _fail(str(error))
 

@@ -153,6 +153,54 @@ def test_only_what_is_stale_runs_and_what_is_cached_is_restored(tiny):
     assert "row@a  from DVC's cache" in tiny.repro("row@a")
 
 
+def test_outputs_that_are_missing_come_from_the_cache_without_a_run(tiny):
+    tiny.repro()
+    before = (tiny.folder / "dvc.lock").read_bytes()
+    shutil.rmtree(tiny.folder / ".dvc/cache/runs")  # which has no stage whose outputs git keeps
+    for path in tiny.folder.glob("[!t]*.txt"):
+        path.unlink()
+    output = tiny.repro()
+    assert ran(output) == []
+    assert "5 from DVC's cache, 1 were up to date" in output
+    assert (tiny.folder / "a.txt").read_text(encoding="utf-8") == "first\na\n"
+    assert (tiny.folder / "dvc.lock").read_bytes() == before
+
+
+def test_what_the_cache_lacks_comes_from_the_remote_when_it_is_asked_for(tiny):
+    tiny.repro()
+    with Repo() as repo, repo.config.edit() as config:
+        config["remote"] = {"storage": {"url": str(tiny.folder / "remote")}}
+        config["core"]["remote"] = "storage"
+    with Repo() as repo:
+        repo.push()
+
+    def forget() -> None:
+        shutil.rmtree(tiny.folder / ".dvc/cache")
+        for path in tiny.folder.glob("[!t]*.txt"):
+            path.unlink()
+
+    forget()
+    assert reproduce([], 2, "loky", pull=True) == 0
+    output = tiny.capsys.readouterr().err
+    assert ran(output) == []
+    assert output.startswith("5 files from DVC's remote\n")
+    forget()
+    output = tiny.repro("z_first")
+    assert ran(output) == ["z_first"]
+    hint = "outputs are missing that DVC's remote `storage` may have: Ctrl-C, then latentlab repro --pull\n"
+    assert output.count(hint) == 1
+    forget()
+    shutil.rmtree(tiny.folder / "remote")
+    assert reproduce([], 2, "loky", pull=True) == 0  # nothing there: all runs
+    assert len(ran(tiny.capsys.readouterr().err)) == 5
+
+
+@pytest.mark.usefixtures("tiny")
+def test_pull_without_a_remote_is_one_line():
+    with pytest.raises(UserError, match="there is no DVC remote to take anything from: dvc remote add"):
+        reproduce([], 2, "loky", pull=True)
+
+
 def test_a_failure_stops_what_depends_on_it_and_nothing_else(tiny):
     (tiny.folder / "rows/a").unlink()
     (tiny.folder / "rows/a").mkdir()

@@ -42,7 +42,7 @@ def home_of(variant: str, project: Params) -> str:
     return paths.MORE if variant in analyses.load().more_variants else paths.MAIN
 
 
-def reproduce(targets: Sequence[str], num_jobs: int | None, backend: str, offline: bool) -> int:
+def reproduce(targets: Sequence[str], num_jobs: int | None, backend: str, offline: bool, pull: bool = False) -> int:
     """Brings stages up to date, and then MLflow, if it is a server that may have been away meanwhile.
 
     Args:
@@ -50,6 +50,7 @@ def reproduce(targets: Sequence[str], num_jobs: int | None, backend: str, offlin
         num_jobs: See there.
         backend: See there.
         offline: Whether to log to the store in mlruns/ whatever MLFLOW_TRACKING_URI says.
+        pull: See `latentlab.pipeline.runner.reproduce`.
 
     Returns:
         The exit code of the stages.
@@ -66,7 +67,7 @@ def reproduce(targets: Sequence[str], num_jobs: int | None, backend: str, offlin
         from latentlab.tracking.store import check_server
 
         check_server(uri)
-    code = runner.reproduce(targets, num_jobs, backend)
+    code = runner.reproduce(targets, num_jobs, backend, pull)
     if uri and code < 128:
         from latentlab.tracking.store import TrackingError
 

@@ -85,8 +85,20 @@ def parameters_read_once() -> Iterator[None]:
         param.load_path = load_path
 
 
+def check_out(stage: Stage) -> tuple[bool, list[str]]:
+    """Takes the outputs that dvc.lock names from DVC's cache: for a stage of which nothing but outputs is missing.
+
+    Returns and raises what `restore` does.
+    """
+    if any(not out.exists and out.changed_cache() for out in stage.outs):  # it is not there either
+        return False, []
+    stage.checkout()
+    damaged = _take(stage)
+    return not damaged, damaged
+
+
 def restore(stage: Stage) -> tuple[bool, list[str]]:
-    """Takes the outputs of a stage from DVC's cache.
+    """Takes the outputs of a stage from DVC's cache, if it has run with the same dependencies before.
 
     DVC takes an entry that power loss has cut for a run without some of its outputs, and trusts any object that is
     read-only. So what cannot be used is removed.
@@ -101,16 +113,24 @@ def restore(stage: Stage) -> tuple[bool, list[str]]:
     with suppress(RunCacheNotFoundError, KeyError):
         stage.repo.stage_cache.restore(stage)
         if all(out.exists for out in stage.outs):
-            stage.save(run_cache=False)
-            damaged = _remove_damaged(stage)
+            damaged = _take(stage)
             if not damaged:
-                _keep(stage)
                 return True, damaged
-            stage.remove_outs(ignore_remove=False, force=False)
     stage.save_deps()
     if _can_hash(stage):
         shutil.rmtree(_run_cache(stage), ignore_errors=True)
     return False, damaged
+
+
+def _take(stage: Stage) -> list[str]:
+    """Keeps outputs that came from DVC's cache; removes them if objects were damaged, and returns these."""
+    stage.save(run_cache=False)
+    damaged = _remove_damaged(stage)
+    if damaged:
+        stage.remove_outs(ignore_remove=False, force=False)
+    else:
+        _keep(stage)
+    return damaged
 
 
 def _run_cache(stage: Stage) -> Path:

@@ -20,7 +20,7 @@ from typing import Any
 
 import joblib
 from dvc.dvcfile import PROJECT_FILE
-from dvc.exceptions import DvcException
+from dvc.exceptions import DownloadError, DvcException
 from dvc.lock import LockError
 from dvc.logger import set_loggers_level
 from dvc.repo import Repo, lock_repo
@@ -31,7 +31,7 @@ from dvc.stage.run import _make_cmd, get_executable, prepare_kwargs
 from latentlab import paths
 from latentlab.errors import MachineError, UserError, explain
 from latentlab.pipeline import workers
-from latentlab.pipeline.dvc import Locks, Stage, forget_users, other_process, parameters_read_once, restore, save
+from latentlab.pipeline.dvc import Locks, Stage, check_out, forget_users, other_process, parameters_read_once, restore, save
 
 SECONDS = "latentlab-seconds.json"
 # DVC reads and writes the whole dvc.lock, seconds for a hundred stages: so not after each of them
@@ -39,13 +39,14 @@ RECORD_EVERY_SECONDS = 20.0
 USER, CRASH, INTERRUPTED = 2, 1, 128
 
 
-def reproduce(targets: Sequence[str], num_jobs: int | None, backend: str) -> int:
+def reproduce(targets: Sequence[str], num_jobs: int | None, backend: str, pull: bool = False) -> int:
     """Brings the targets and all that they depend on up to date.
 
     Args:
         targets: Stages, groups of stages or dvc.yaml files, as for `dvc repro`; all of dvc.yaml if none is given.
         num_jobs: Stages that run at the same time; as many as this process may use cores if None.
         backend: As for `workers.started`.
+        pull: Whether to take from DVC's remote first what DVC's cache lacks.
 
     Returns:
         The exit code: 0; 2 if a stage failed by what a user can mend, 1 if by anything else; 128 + n after signal n.
@@ -63,7 +64,10 @@ def reproduce(targets: Sequence[str], num_jobs: int | None, backend: str) -> int
             if other := other_process(repo):
                 raise UserError(f"another DVC process is at work here: {other}")
             forget_users(repo)
-            return Reproduction(repo, targets, num_jobs, submit, Path(scratch)).run()
+            reproduction = Reproduction(repo, targets, num_jobs, submit, Path(scratch))
+            if pull:
+                reproduction.pull()
+            return reproduction.run()
     except LockError as error:
         other = other_process(repo)
         raise UserError(f"another DVC process is at work here: {other}" if other else _in_one_line(error)) from error
@@ -154,6 +158,23 @@ class Reproduction:
         self.stopped: list[Stage] = []
         self.running: dict[Future[int], tuple[Stage, Path, float]] = {}
         self.num_ran = self.num_restored = 0
+        self.remote = repo.config["core"].get("remote")
+
+    def pull(self) -> None:
+        """Fetches what DVC's remote has of the planned stages into DVC's cache.
+
+        Raises:
+            UserError: There is no remote.
+            DvcException: It cannot be used.
+        """
+        if not self.remote:
+            raise UserError("there is no DVC remote to take anything from: dvc remote add --default NAME URL")
+        try:
+            count = self.repo.fetch([stage.addressing for stage in self.planned], run_cache=True)
+            _say(f"{count} files from DVC's remote")
+        except DownloadError as error:
+            _say(f"DVC's remote does not have everything: {_in_one_line(error)}")
+        self.remote = None  # no need to name it any more
 
     def run(self) -> int:
         """Runs what is stale; the exit code."""
@@ -184,18 +205,29 @@ class Reproduction:
                 return
             if stage.frozen or not stage.cmd:  # data, imports: DVC's own
                 stage.reproduce(upstream=self.needs[stage])
-            else:
-                stage.remove_outs(ignore_remove=False, force=False)
-                restored, damaged = restore(stage)
-                self._say_damaged(stage, damaged)
-                if not restored:
-                    job = self._job(stage)
-                    self.running[self.submit(job)] = stage, job.output, time.monotonic()
-                    return
+            elif not self._from_cache(stage):
+                job = self._job(stage)
+                self.running[self.submit(job)] = stage, job.output, time.monotonic()
+                return
             self.num_restored += 1
             self._finish(stage, "from DVC's cache")
         except (BrokenExecutor, DvcException, MachineError, OSError) as error:
             self._fault(stage, error)
+
+    def _from_cache(self, stage: Stage) -> bool:
+        """Whether the outputs of a stage are there again without running it."""
+        if not stage.changed(True, self.needs[stage]):  # but for outputs that are missing
+            is_there, damaged = check_out(stage)
+            self._say_damaged(stage, damaged)
+            if is_there:
+                return True
+            if self.remote:
+                _say(f"outputs are missing that DVC's remote `{self.remote}` may have: Ctrl-C, then latentlab repro --pull")
+                self.remote = None  # said once
+        stage.remove_outs(ignore_remove=False, force=False)
+        is_there, damaged = restore(stage)
+        self._say_damaged(stage, damaged)
+        return is_there
 
     def _job(self, stage: Stage) -> workers.Job:
         process = prepare_kwargs(stage)
