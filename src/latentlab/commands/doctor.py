@@ -19,6 +19,7 @@ from typing import Literal
 
 import joblib
 
+import latentlab
 from latentlab import paths, stages
 from latentlab.data import idx
 from latentlab.data.sources import is_right
@@ -69,6 +70,7 @@ def report() -> int:
 
 def _python() -> Iterator[Finding]:
     yield Finding("ok", "Python", f"{sys.version.split()[0]}, {sys.executable}")
+    yield Finding("ok", "latentlab", f"the sources in {Path(latentlab.__file__).parent}")
     if not REQUIREMENTS.exists():
         return
     # a package may have two versions there, one for older Pythons; what is not installed is of another platform

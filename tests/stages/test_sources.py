@@ -1,0 +1,87 @@
+"""Which sources run where an environment has those of another clone installed."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from conftest import ROOT
+
+# a stage that only the copy has
+STAGE = """\
+import sys
+from pathlib import Path
+import latentlab
+Path("out.txt").write_text(f"{Path(latentlab.__file__).parent} {sys.argv[1:]}", encoding="utf-8")
+"""
+PIPELINE = """\
+stages:
+  new:
+    cmd: python -m latentlab.stages.new a b
+    deps: [src/latentlab]
+    outs: [out.txt]
+"""
+
+
+@pytest.fixture
+def copy(tmp_path, monkeypatch):
+    """A project in git and DVC with sources of its own; what is installed is the sources of this one."""
+    folder = tmp_path / "copy"
+    (folder / "src").mkdir(parents=True)
+    for path in (ROOT / "src/latentlab").rglob("*.py"):
+        there = folder / path.relative_to(ROOT)
+        there.parent.mkdir(parents=True, exist_ok=True)
+        there.write_bytes(path.read_bytes())
+    (folder / "src/latentlab/stages/new.py").write_text(STAGE, encoding="utf-8")
+    (folder / "dvc.yaml").write_text(PIPELINE, encoding="utf-8")
+    (folder / ".gitignore").write_text("__pycache__\n", encoding="utf-8")
+    environment = {
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "PYTHONPATH": str(ROOT / "src"),  # as if they were installed
+        "DVC_NO_ANALYTICS": "1",
+        "DVC_SITE_CACHE_DIR": str(tmp_path / "site"),
+    } | {f"GIT_{who}_{what}": "a@example.com" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(folder)
+    run("git", "init", "--quiet")
+    run("dvc", "init", "--quiet")
+    run("git", "add", "--all")
+    run("git", "commit", "--quiet", "--message", "a")
+    return folder
+
+
+def run(*command: str) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("command", [["python", "-m", "latentlab.stages.new", "a", "b"], ["latentlab", "repro"]])
+def test_a_copy_runs_its_own_sources(copy, command):
+    run(*command)
+    assert (copy / "out.txt").read_text(encoding="utf-8") == f"{copy / 'src/latentlab'} ['a', 'b']"
+
+
+def test_an_experiment_in_a_temporary_copy_runs_the_sources_of_that(copy):
+    run("dvc", "exp", "run", "--quiet", "--temp", "--name", "there")
+    run("git", "stash", "--quiet", "--include-untracked")
+    run("dvc", "exp", "apply", "there")
+    place, _ = (copy / "out.txt").read_text(encoding="utf-8").split(" ", 1)
+    assert place.endswith("/src/latentlab")
+    assert "/.dvc/tmp/exps/" in place
+
+
+def test_doctor_says_which_sources_run(copy):
+    said = subprocess.run(["latentlab", "doctor"], capture_output=True, text=True, check=False).stdout
+    assert f"latentlab: the sources in {copy / 'src/latentlab'}\n" in said
+
+
+def test_sources_that_python_does_not_take_are_one_line(copy):
+    code = f"import sys; sys.path.insert(0, {str(ROOT / 'src')!r}); import latentlab.cli; latentlab.cli.main()"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    there = f"error: Python imports {ROOT / 'src/latentlab'} in the place of {copy / 'src/latentlab'}\n"
+    assert done.stderr == there
