@@ -4,7 +4,6 @@ import csv
 import hashlib
 import json
 import os
-import re
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,12 +18,31 @@ from latentlab.params.variants import Variant
 from latentlab.paths import Run
 from latentlab.tracking.processes import process_tags
 
+# What MLflow gets of the numbers of a run, by where they are in its JSON files, which are artifacts and have all of them:
+# hundreds of metrics hide those by which people compare. The part of a name before the slash is the chart's section.
+HEADLINES = {
+    **{f"test_{each}": f"test/{each}" for each in ("mse", "psnr", "ssim", "mae", "bce")},
+    "validation_mse": "validation/mse",
+    "latent_dim": "size/latent_dim",
+    "num_parameters/total": "size/num_parameters",
+    "num_macs/total": "size/num_macs",
+    **{f"{each}_accuracy": f"probe/{each}_accuracy" for each in ("svm_rbf", "svm_linear", "knn", "logistic")},
+    "denoising/0.2/mse": "denoising/mse_at_0.2",
+    "interpolation/linear/different_classes/step_ratio": "interpolation/step_ratio",
+    "latent_space/silhouette": "latent_space/silhouette",
+    "generation/standard_normal/frechet_distance": "generation/frechet_distance",
+    "compression/4/mse": "compression/mse_at_4_bits",
+    "compression/4/bytes_alone": "compression/bytes_at_4_bits",
+    "checkerboard/energy_ratio": "checkerboard/energy_ratio",
+    "few_labels/svm_rbf/100/mean": "few_labels/svm_rbf_of_100",
+    "untrained/svm_linear_accuracy": "untrained/svm_linear_accuracy",
+}
 _SOURCES = ("src", "*.yaml", "requirements.lock")
 
 
 @dataclass(frozen=True)
 class Measured:
-    """The content of one JSON file of results, by its names in MLflow, and the files to show beside it."""
+    """The headlines of one JSON file of results, by their names in MLflow, and the files to show beside it."""
 
     metrics: dict[str, float]
     files: list[Path]
@@ -101,32 +119,17 @@ def _measured(run: Run, fingerprint: str) -> Iterator[tuple[str, Measured]]:
         else:
             numbers = {path.stem: numbers}
             beside = sorted(run.arrays(path.stem).glob("*.png"))
-        yield path.stem, Measured(dict(named(numbers)), [path, *beside])
+        yield path.stem, Measured(dict(headlines(numbers)), [path, *beside])
 
 
-def named(numbers: dict[str, Any]) -> Iterator[tuple[str, float]]:
-    """Numbers by their names in MLflow, whose part before the slash is the chart's section.
-
-    A list is logged number by number, a table (a list of lists) not at all: it is in the file.
-    """
-    for key, value in numbers.items():
-        group, _, rest = key.partition("_")
-        if isinstance(value, (dict, list)):
-            prefix = f"size/{key}_" if group == "num" else f"{key}/"
-            yield from _flat(value, prefix)
-        elif isinstance(value, (int, float)):
-            section = "probe" if key.endswith("_accuracy") else "size"
-            yield f"{group}/{rest}" if group in ("test", "validation") else f"{section}/{key}", float(value)
-
-
-def _flat(value: dict[str, Any] | list[Any], prefix: str) -> Iterator[tuple[str, float]]:
-    """Numbers by their keys; MLflow has no other signs in names than these, where a class may be called anything."""
-    items = value.items() if isinstance(value, dict) else enumerate(value)
-    for key, inner in items:
-        if isinstance(inner, dict) or (isinstance(inner, list) and isinstance(value, dict)):
-            yield from _flat(inner, f"{prefix}{key}.")
-        elif isinstance(inner, (int, float)):
-            yield prefix + re.sub(r"[^\w. -]", "_", str(key)), float(inner)
+def headlines(numbers: dict[str, Any]) -> Iterator[tuple[str, float]]:
+    """Those of the numbers of a file that MLflow gets, by their names there."""
+    for path, name in HEADLINES.items():
+        value: Any = numbers
+        for key in path.split("/"):
+            value = value.get(key) if isinstance(value, dict) else None
+        if isinstance(value, (int, float)):
+            yield name, float(value)
 
 
 def run_name(description: dict[str, Any]) -> str:

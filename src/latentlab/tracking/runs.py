@@ -16,6 +16,7 @@ from typing import Any
 import mlflow
 import torch
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag
+from mlflow.environment_variables import MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING
 from mlflow.models import Model, infer_signature
 from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 from mlflow.tracking.context.registry import resolve_tags
@@ -110,8 +111,8 @@ def training_run(
 
 @contextmanager
 def _system_metrics(run_id: str | None) -> Iterator[None]:
-    """MLflow's own system metrics, until the store does not take them: then they end, and nothing else does."""
-    if run_id is None:
+    """MLflow's own system metrics, where its variable asks for them, until the store does not take them."""
+    if run_id is None or not MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING.get():
         yield
         return
     # it complains of a server that is away, which is said already, with the URL and the password that may be in it
