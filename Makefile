@@ -8,6 +8,9 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export DVC_NO_ANALYTICS := 1
 export DO_NOT_TRACK := true
 export MLFLOW_DISABLE_TELEMETRY := true
+# what pip is told elsewhere must not put packages beside the venv
+export PIP_USER := 0
+unexport PIP_TARGET PIP_PREFIX PIP_ROOT
 
 .PHONY: repro look report analyses study all test test-faults check bench ui audit lock clean
 # two of the goals must not write to DVC's files at once

@@ -22,8 +22,8 @@ VALUES = {
 }  # fmt: skip
 # from what is below to what is above: nothing imports what comes after it
 ROOMS = [
-    {"errors", "files", "paths"}, {"params"}, {"data"}, {"models"}, {"training", "evaluation"}, {"comparison", "tracking"},
-    {"report"}, {"stages", "study"}, {"commands"}, {"cli"},
+    {"environment", "errors", "files", "paths"}, {"params"}, {"data"}, {"models"}, {"training", "evaluation"},
+    {"comparison", "tracking"}, {"report"}, {"stages", "study"}, {"commands"}, {"cli"},
 ]  # fmt: skip
 
 

@@ -17,7 +17,7 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_command
 
-from latentlab import errors, paths
+from latentlab import environment, errors
 from latentlab.errors import UserError, printable
 
 IMAGES, PROGRAMS, PROJECT = "With an image in your hand", "With a program of yours", "With all of it"
@@ -67,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # file names may hold what the terminal has no letters for
     if arguments is None:
-        paths.run_own_sources(_project())
+        environment.prepare(_project())
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
         code = get_command(app).main(given or ["--help"], prog_name="latentlab", standalone_mode=False)

@@ -1,7 +1,6 @@
 """Where files lie, relative to the project's folder: the only place besides the dvc.yaml files that knows a path."""
 
 import os
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -212,23 +211,6 @@ def runs_with(file: str, dataset: str, home: str = MAIN) -> Iterator[Run]:
         _, recipe, variant, seed = path.relative_to(results).parts[:4]
         if seed.removeprefix("seed_").isdigit():
             yield Run(variant, dataset, recipe, int(seed.removeprefix("seed_")), home)
-
-
-def run_own_sources(project: Path) -> None:
-    """Begins this process again with the sources of a project, if that has some, and they are others than those imported.
-
-    An environment has the sources of one clone installed. Others that use it, and DVC's temporary copies, have their own,
-    and those are what DVC hashes. Exits with 2 if Python does not take them.
-    """
-    sources = (project / "src").resolve()
-    if not (sources / "latentlab").is_dir() or sources == Path(__file__).resolve().parents[1]:
-        return
-    before = os.environ.get("PYTHONPATH", "").split(os.pathsep)
-    if before[0] == str(sources):
-        print(f"error: Python imports {Path(__file__).parent} in the place of {sources / 'latentlab'}", file=sys.stderr)
-        sys.exit(2)
-    os.environ["PYTHONPATH"] = os.pathsep.join([str(sources), *filter(None, before)])
-    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
 
 
 def project_root() -> Path:

@@ -8,12 +8,12 @@ import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from latentlab import errors, paths
+from latentlab import environment, errors, paths
 from latentlab.errors import UserError, printable
 from latentlab.params.project import Params, load
 
 if sys.orig_argv[1:2] == ["-m"] and sys.orig_argv[2].startswith(f"{__name__}."):
-    paths.run_own_sources(Path())  # before the stage is imported, which may be new there
+    environment.prepare(Path())  # before the stage is imported, which may be new there
 
 
 def start(stage: Callable[..., None], arguments: Sequence[str] | None = None, *, pinned: bool = True) -> None:

@@ -1,13 +1,20 @@
-"""Which sources run where an environment has those of another clone installed."""
+"""What commands and stages make of the environment that they find."""
 
 import os
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from urllib.request import build_opener
 
 import pytest
+import requests
 
 from conftest import ROOT
+from latentlab import environment
 
 # a stage that only the copy has
 STAGE = """\
@@ -85,3 +92,51 @@ def test_sources_that_python_does_not_take_are_one_line(copy):
     assert done.returncode == 2
     there = f"error: Python imports {ROOT / 'src/latentlab'} in the place of {copy / 'src/latentlab'}\n"
     assert done.stderr == there
+
+
+@contextmanager
+def serving(text: bytes) -> Iterator[str]:
+    """The URL of a server on this machine that answers everything with a text."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(text)
+
+        def log_message(self, *_: object) -> None: ...
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@pytest.mark.parametrize("before", ["", "example.com", "*"])
+def test_a_server_on_this_machine_is_asked_without_the_proxy(monkeypatch, before):
+    """By requests, as MLflow asks, and by urllib, as downloads do."""
+    for name in ("no_proxy", "NO_PROXY", "MATPLOTLIBRC"):
+        monkeypatch.setenv(name, before)  # restored in the end
+
+    def answers(url: str) -> set[bytes]:
+        with build_opener().open(url, timeout=5) as answer:
+            return {requests.get(url, timeout=5).content, answer.read()}
+
+    with serving(b"proxy") as proxy, serving(b"server") as url:
+        monkeypatch.setenv("http_proxy", proxy)
+        assert answers(url) == {b"server" if before == "*" else b"proxy"}
+        environment.prepare(Path(os.devnull))
+        assert answers(url) == {b"server"}
+        if before != "*":
+            assert answers("http://192.0.2.1/") == {b"proxy"}
+
+
+def test_figures_do_not_depend_on_the_users_matplotlibrc(tmp_path, monkeypatch):
+    (tmp_path / "matplotlibrc").write_text("figure.facecolor: black\n", encoding="utf-8")
+    monkeypatch.setenv("MPLCONFIGDIR", str(tmp_path))
+    monkeypatch.delenv("MATPLOTLIBRC", raising=False)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT / "src"))
+    show = "import matplotlib; print(matplotlib.rcParams['figure.facecolor'])"
+    assert run(sys.executable, "-c", show) == "black\n"
+    prepared = f"from latentlab import environment; environment.prepare(__import__('pathlib').Path('/dev/null')); {show}"
+    assert run(sys.executable, "-c", prepared) == "white\n"
