@@ -571,9 +571,58 @@ def test_a_storage_that_goes_away_in_the_middle_is_named(tmp_path):
     (tmp_path / "study.db").write_bytes(b"x" * 5000)
     with (
         pytest.raises(StorageError, match="does not answer any more: file is not a database; the trials"),
-        errors_of_storage(url),
+        errors_of_storage(url, "tradeoff"),
     ):
         study.ask()
+
+
+def test_what_optunas_own_commands_leave_is_no_trial_of_ours(tmp_path):
+    small, search = settings_with(), new_study()
+    told = search.ask()
+    search.tell(told, [0.0, 1.0, 1.0])
+    search.enqueue_trial({"family": "nobody"})
+    search.enqueue_trial({"family": "strided_cae", "strided_cae.depth": 77})
+    run_trials(small, search)
+    counts = trials.counts(search.trials)
+    assert (counts.trained, counts.retried, counts.waiting) == (6, 0, 0)
+    assert "'nobody' not in" in search.trials[1].user_attrs["why"]
+    assert told.number not in {trial.number for trial in trials.front(search.trials, small)}
+    assert outcome.importances(search) == {}
+    outcome.write_found(small, search.trials, tmp_path / "found.yaml")
+
+
+def test_a_trial_that_somebody_else_has_ended_is_left_to_them():
+    search = new_study()
+
+    class Ended(Live):
+        def log_epoch(self, record: dict[str, float]) -> None:
+            super().log_epoch(record)
+            if not any(trial.state == TrialState.FAIL for trial in search.trials):
+                search.tell(search.get_trials(states=(TrialState.RUNNING,))[0].number, state=TrialState.FAIL)
+
+    run_trials(settings_with(), search, kind=Ended)
+    counts = trials.counts(search.trials)
+    assert (counts.trained, counts.retried) == (6, 1)
+
+
+def test_a_study_that_is_deleted_while_it_is_searched_is_said(tmp_path):
+    url = f"sqlite:///{tmp_path}/study.db"
+    search = new_study(open_storage(url))
+
+    class Deleted(Live):
+        def log_epoch(self, record: dict[str, float]) -> None:
+            super().log_epoch(record)
+            optuna.delete_study(study_name=search.study_name, storage=url)
+
+    with pytest.raises(StorageError, match="somebody has deleted the study"), errors_of_storage(url, search.study_name):
+        run_trials(settings_with(), search, kind=Deleted)
+
+
+def test_a_study_with_other_objectives_is_said(tmp_path):
+    url = f"sqlite:///{tmp_path}/study.db"
+    optuna.create_study(study_name=REAL.name, storage=url)
+    with pytest.raises(run.StudyError, match="has another definition of its trials: give yours another name"):
+        run.open_study(PROJECT, REAL, url, {"definition of its trials": "x"})
 
 
 def test_a_study_of_another_space_under_the_same_name_is_not_touched(tmp_path):

@@ -2,8 +2,10 @@
 
 import json
 import os
+import re
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import textwrap
@@ -19,7 +21,7 @@ from conftest import PROJECT, ROOT
 from latentlab.cli import main
 from latentlab.params.recipes import Training
 from latentlab.paths import Run
-from latentlab.tracking import describe, runs, store
+from latentlab.tracking import describe, registry, runs, store
 from latentlab.tracking.artifacts import lacks_files
 from latentlab.tracking.store import TrackingError
 from tracked import RECORDS, TRAINING, VARIANT, everything, history, outputs, the_whole_run, train
@@ -269,6 +271,130 @@ def test_a_moved_folder_is_mended(tmp_path, capsys):
     assert "metrics.json" in names
     model = mlflow.pytorch.load_model(f"models:/{run.outputs.model_outputs[0].model_id}")
     assert model(torch.zeros(1, 1, 28, 28)).shape == (1, 1, 28, 28)
+
+
+def test_an_experiment_with_another_place_for_its_files_keeps_it(tmp_path, experiment_id, capsys):
+    client = mlflow.MlflowClient()
+    client.rename_experiment(experiment_id, "before")
+    elsewhere = (tmp_path / "elsewhere").as_uri()
+    client.create_experiment("latentlab", artifact_location=elsewhere)
+    for _ in range(2):
+        runs.log_run(store.open_store(tmp_path, needed=True), outputs(tmp_path / "variant", 0.03))
+    run = the_whole_run(store.open_store(tmp_path, needed=True))
+    assert run.info.artifact_uri.startswith(elsewhere)
+    assert "moved" not in capsys.readouterr().err
+
+
+def test_what_was_logged_by_the_link_for_mlflow_itself_stays_in_view(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mlruns").mkdir()
+    (tmp_path / "mlflow.db").symlink_to("mlruns/mlflow.db")
+    mlflow.set_tracking_uri("sqlite:///mlflow.db")
+    by_hand = mlflow.MlflowClient().create_experiment("by hand")  # MLflow puts its files into mlruns/1
+    run = mlflow.MlflowClient().create_run(by_hand)
+    mlflow.MlflowClient().log_text(run.info.run_id, "text", "a.txt")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///mlflow.db")
+    runs.log_run(store.open_store(tmp_path, needed=True), outputs(tmp_path / "variant", 0.03))
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    the_whole_run(store.open_store(tmp_path, needed=True))
+    assert [each.path for each in mlflow.MlflowClient().list_artifacts(run.info.run_id)] == ["a.txt"]
+    # and goes along when the folder is moved
+    (tmp_path / "mlruns").rename(tmp_path / "other")
+    (tmp_path / "new").mkdir()
+    (tmp_path / "other").rename(tmp_path / "new/mlruns")
+    the_whole_run(store.open_store(tmp_path / "new", needed=True))
+    assert [each.path for each in mlflow.MlflowClient().list_artifacts(run.info.run_id)] == ["a.txt"]
+
+
+def test_an_experiment_whose_files_only_a_server_has_is_left_as_it_is(tmp_path, experiment_id, monkeypatch):
+    client = mlflow.MlflowClient()
+    client.rename_experiment(experiment_id, "before")
+    client.create_experiment("latentlab", artifact_location="mlflow-artifacts:/7")
+    with pytest.raises(TrackingError, match=r"'latentlab' was made through a server, .*: set MLFLOW_TRACKING_URI to it"):
+        store.open_store(tmp_path)
+    assert client.get_experiment_by_name("latentlab").artifact_location == "mlflow-artifacts:/7"
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "another")
+    train(store.open_store(tmp_path), outputs(tmp_path / "variant", None))
+
+
+def remedy(error: BaseException, begin: str) -> list[str]:
+    """The command in an error that begins so."""
+    return re.split("[,;]", begin + str(error).partition(begin)[2])[0].split()
+
+
+def test_a_deleted_experiment_is_said_and_comes_back_with_all_its_runs(tmp_path, experiment_id, monkeypatch):
+    runs.log_run(experiment_id, outputs(tmp_path / "variant", 0.03))
+    mlflow.MlflowClient().delete_experiment(experiment_id)
+    with pytest.raises(TrackingError, match=r"the experiment 'latentlab' in .* is deleted: ") as caught:
+        store.open_store(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    (tmp_path / "mlflow.db").symlink_to("mlruns/mlflow.db")
+    subprocess.run(remedy(caught.value, "mlflow experiments"), check=True, capture_output=True)
+    the_whole_run(store.open_store(tmp_path, needed=True))
+
+
+def test_the_database_of_another_version_is_said_in_a_line(tmp_path, experiment_id, monkeypatch):
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    other = tmp_path / "other"
+    shutil.copytree(tmp_path / "mlruns", other / "mlruns")
+    with sqlite3.connect(other / "mlruns/mlflow.db") as database:
+        (version,) = database.execute("SELECT version_num FROM alembic_version").fetchone()
+        database.execute("UPDATE alembic_version SET version_num = 'of tomorrow'")
+    with pytest.raises(TrackingError, match="has the tables of another MLflow than ") as caught:
+        store.open_store(other)
+    assert "\n" not in str(caught.value)
+    with sqlite3.connect(other / "mlruns/mlflow.db") as database:
+        database.execute("UPDATE alembic_version SET version_num = ?", (version,))
+    subprocess.run(remedy(caught.value, "mlflow db upgrade"), check=True, capture_output=True)
+    assert store.open_store(other) == experiment_id
+
+
+def test_a_run_that_is_deleted_while_it_is_trained_stops_no_training_and_is_logged_again(tmp_path, experiment_id, capsys):
+    trained = outputs(tmp_path / "variant", 0.03)
+
+    def delete() -> None:
+        mlflow.MlflowClient().delete_run(everything(experiment_id)[0].info.run_id)
+
+    train(experiment_id, trained, delete)
+    assert "does not take the run mlp_2-mnist-fast-0" in capsys.readouterr().err
+    assert runs.log_run(experiment_id, trained) == "logged from the output files"
+    the_whole_run(experiment_id)
+
+
+def test_a_run_whose_model_is_deleted_is_logged_again(tmp_path, experiment_id):
+    runs.log_run(experiment_id, outputs(tmp_path / "variant", 0.03))
+    (run,) = everything(experiment_id)
+    mlflow.MlflowClient().delete_logged_model(run.outputs.model_outputs[0].model_id)
+    assert lacks_files(run)
+    assert runs.log_run(experiment_id, outputs(tmp_path / "variant", 0.03)) == "logged from the output files"
+    assert not lacks_files(the_whole_run(experiment_id))
+
+
+def test_tags_that_somebody_has_edited_or_deleted_are_no_error(tmp_path, experiment_id):
+    row, client = outputs(tmp_path / "variant", 0.03), mlflow.MlflowClient()
+    runs.log_run(experiment_id, row)
+    client.set_tag(everything(experiment_id)[0].info.run_id, "evaluation", "good!")
+    assert runs.log_run(experiment_id, row) == "logged from the output files"
+    run_id = the_whole_run(experiment_id).info.run_id
+    for name in ("evaluation", "replayed", "trained"):
+        client.delete_tag(run_id, name)
+    assert runs.log_run(experiment_id, row) == "logged from the output files"
+    assert all(history(run.info.run_id, "test/mse") == [(0, 0.03)] for run in everything(experiment_id))
+
+
+def test_what_the_registry_refers_to_outlives_a_new_training_and_mlflow_gc(tmp_path, experiment_id):
+    trained = outputs(tmp_path / "variant", 0.03)
+    runs.log_run(experiment_id, trained)
+    registry.register("mlp_2-0", "champion")
+    train(experiment_id, trained)
+    runs.log_run(experiment_id, outputs(tmp_path / "variant", 0.02))
+    assert runs.log_run(experiment_id, outputs(tmp_path / "variant", 0.02)) == "up to date"
+    uri = f"sqlite:///{tmp_path}/mlruns/mlflow.db"
+    command = ["mlflow", "gc", "--tracking-uri", uri, "--backend-store-uri", uri]
+    subprocess.run(command, check=True, capture_output=True)
+    assert registry.fetch_checkpoint("models:/latentlab@champion", tmp_path, tmp_path / "fetched").is_file()
+    assert mlflow.pytorch.load_model("models:/latentlab@champion")(torch.zeros(1, 1, 28, 28)).shape == (1, 1, 28, 28)
 
 
 def test_another_store_and_experiment_by_environment(tmp_path, monkeypatch):

@@ -175,12 +175,13 @@ def _broken_objects(cache: Path) -> list[Path]:
 
 def _mlflow() -> Iterator[Finding]:
     import mlflow
+    from mlflow.entities import ViewType
 
+    from latentlab.tracking import store
     from latentlab.tracking.artifacts import lacks_files
-    from latentlab.tracking.store import check_server
 
-    if uri := os.environ.get("MLFLOW_TRACKING_URI"):
-        check_server(uri)
+    if uri := store.other_store(Path()):
+        store.check_server(uri)
         place = without_passwords(uri, uri)
     elif not DATABASE.exists():
         yield Finding("ok", "MLflow", "no store yet: the first run makes it")
@@ -191,8 +192,21 @@ def _mlflow() -> Iterator[Finding]:
     else:
         mlflow.set_tracking_uri(f"sqlite:///{DATABASE.resolve()}")
         place = f"{DATABASE} is whole"
-    client = mlflow.MlflowClient()
-    experiments = [each.experiment_id for each in client.search_experiments() if each.name.startswith("latentlab")]
+    with store.errors_of_version(DATABASE):
+        client = mlflow.MlflowClient()
+        known = client.search_experiments(ViewType.ALL)
+    if not uri and (old := sorted(map(str, store.moved_from(DATABASE.parent.resolve())))):
+        seen = f"the locations of its files are in {', '.join(old)}: this folder was moved or copied"
+        yield Finding("note", "MLflow", seen, "latentlab sync mends them")
+        return
+    own = [each for each in known if each.name.startswith(store.experiment_name())]
+    for each in own:
+        try:
+            store.check_experiment(each.name)
+        except store.TrackingError as error:
+            seen, _, remedy = str(error).partition(": ")
+            yield Finding("problem", "MLflow", seen, remedy)
+    experiments = [each.experiment_id for each in own]
     trained = client.search_runs(experiments, "tags.trained = 'true'", max_results=10_000) if experiments else []
     yield Finding("ok", "MLflow", f"{place}, {len(trained)} trained runs")
     if bare := [run.info.run_name for run in trained if lacks_files(run)]:
@@ -236,7 +250,10 @@ def _study() -> Iterator[Finding]:
     except StorageError as error:
         if url.startswith("sqlite:///"):
             file = Path(url.removeprefix("sqlite:///"))
-            yield _about_database("study", file, str(error), "latentlab study run begins anew")
+            if (state := _state_of(file)) != "ok":
+                yield _about_database("study", file, state, "latentlab study run begins anew")
+            else:  # of another version of Optuna, which says what to do
+                yield Finding("problem", "study", str(error))
         else:
             given = STORAGE if os.environ.get(STORAGE) else "`storage` in study/params.yaml"
             yield Finding("problem", "study", str(error), f"start it, or mend {given}")

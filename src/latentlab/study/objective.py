@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import optuna
 import torch
+from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, TrialState
 from tqdm import tqdm
 
@@ -42,7 +43,8 @@ def run(study: optuna.Study, trial: optuna.Trial, task: Task) -> None:
     """Runs a trial that was just asked for, and tells the study what came of it.
 
     A trial that is told to stop (an exception that is no error: Ctrl-C, SIGTERM) ends as failed, and is put into the queue
-    again before the exception goes on.
+    again before the exception goes on. One that somebody else has ended meanwhile (a worker that took this one for lost, or
+    Optuna's own commands) is left to them.
     """
     try:
         trial.set_user_attr("process", process_tags())  # at once: another worker may look at any moment
@@ -58,6 +60,8 @@ def run(study: optuna.Study, trial: optuna.Trial, task: Task) -> None:
     except TrainingError:
         trial.set_user_attr("reason", Reason.LOSS)
         study.tell(trial, state=TrialState.FAIL)
+    except UpdateFinishedTrialError:
+        return
     except BaseException as error:
         study.tell(trial, state=TrialState.FAIL)
         if not isinstance(error, Exception):
@@ -72,7 +76,12 @@ def _drawn(trial: optuna.Trial, task: Task) -> tuple[Candidate, Sizes]:
         UntrainedError: Its numbers do not make a variant, its layers do not fit, or it is above a bound.
     """
     try:
-        candidate = space.draw(trial, task.settings)
+        try:
+            candidate = space.draw(trial, task.settings)
+        except ValueError as error:
+            if "fixed_params" not in trial.study.get_trials(deepcopy=False)[trial.number].system_attrs:
+                raise
+            raise ParamsError(f"it was told to draw what the space does not have: {error}") from None
         for name, content in (candidate.content | {"configuration": candidate.configuration}).items():
             trial.set_user_attr(name, content)
         sizes = space.sizes(candidate.variant, task.data.shape)

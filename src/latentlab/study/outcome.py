@@ -169,7 +169,7 @@ def compared(project: Params) -> pd.DataFrame:
 def importances(study: optuna.Study) -> dict[str, dict[str, float]]:
     """By family: how much of what was drawn mattered for the validation error, by Optuna's PED-ANOVA."""
     finished = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-    drawn = [trial for trial in finished if "same_as" not in trial.user_attrs]
+    drawn = [trial for trial in finished if "same_as" not in trial.user_attrs and "family" in trial.params]
     shares = {}
     for family in dict.fromkeys(trial.params["family"] for trial in drawn):
         chosen = [trial for trial in drawn if trial.params["family"] == family]

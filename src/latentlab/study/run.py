@@ -10,6 +10,7 @@ from pathlib import Path
 import joblib
 import optuna
 from filelock import FileLock
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
 from tqdm import tqdm
 
@@ -57,7 +58,7 @@ def run(num_workers: int | None, storage_url: str | None, num_trials: int | None
     status, values = "FAILED", {}
     files: list[Path] = []
     try:
-        with errors_of_storage(url):
+        with errors_of_storage(url, settings.name):
             try:
                 _work(study, settings, num_workers or joblib.cpu_count(), num_trials, url, parent)
                 status = "FINISHED"
@@ -122,7 +123,8 @@ def open_study(project: Params, settings: StudySettings, url: str, wanted: dict[
             study_name=settings.name, storage=open_storage(url), directions=["minimize"] * 3, load_if_exists=True
         )
         there = study.get_trials(deepcopy=False)
-        if "definition" not in study.user_attrs and not there:
+        is_ours = study.directions == [StudyDirection.MINIMIZE] * 3
+        if is_ours and "definition" not in study.user_attrs and not there:
             study.set_metric_names(OBJECTIVES)
             study.set_user_attr("definition", wanted)
     known = study.user_attrs.get("definition", {})
@@ -130,8 +132,7 @@ def open_study(project: Params, settings: StudySettings, url: str, wanted: dict[
         place = without_passwords(url, url)
         raise StudyError(
             f"the study {settings.name!r} in {place} has another {', '.join(differing)}: give yours another name in "
-            f"{paths.STUDY_PARAMS}, or delete the old one: optuna --storage {place} delete-study "
-            f"--study-name {settings.name}"
+            f"{paths.STUDY_PARAMS}"
         )
     queued = {trial.user_attrs.get("known_variant") for trial in there}
     for name in settings.known_variants:

@@ -58,11 +58,11 @@ def is_there(url: str) -> bool:
 
 
 @contextmanager
-def errors_of_storage(url: str) -> Iterator[None]:
+def errors_of_storage(url: str, study: str) -> Iterator[None]:
     """Makes what a storage that has gone away raises one clear error.
 
     Raises:
-        StorageError: It has; what it was told before is kept there.
+        StorageError: It has, and what it was told before is kept there; or somebody has deleted the study of that name.
     """
     gone = f"study.storage: {without_passwords(url, url)} does not answer any more"
     try:
@@ -71,6 +71,14 @@ def errors_of_storage(url: str) -> Iterator[None]:
         raise StorageError(
             f"{gone}: {_reason(error, url)}; the trials that have ended are kept there: when it answers again, "
             "latentlab study run goes on"
+        ) from error
+    except KeyError as error:
+        with without_warnings():
+            if study in optuna.get_all_study_names(open_storage(url)):
+                raise
+        raise StorageError(
+            f"study.storage: somebody has deleted the study {study!r} in {without_passwords(url, url)}: "
+            "latentlab study run begins anew"
         ) from error
     except Exception as error:
         if type(error).__module__.partition(".")[0] != "grpc":  # an extra package, which need not be there

@@ -89,7 +89,7 @@ def kind(trial: FrozenTrial) -> str:
         return trial.state.name.lower()
     if trial.state == TrialState.FAIL:  # by itself, or because its worker was stopped or is gone
         return "failed" if reason == Reason.LOSS else "retried"
-    if reason in UNTRAINED:
+    if reason in UNTRAINED or "configuration" not in trial.user_attrs:  # told by hand, with Optuna's own commands
         return "untrained"
     return "finished" if trial.state == TrialState.COMPLETE else "stopped"
 

@@ -82,7 +82,7 @@ def _run(url: str, num_trials: int, parent_run: str) -> None:
     }
     track = tracker(settings.name, parent_run, common)
     task = objective.Task(settings, data, device, track, images_of.num_passes(len(data.train)))
-    with errors_of_storage(url):
+    with errors_of_storage(url, settings.name):
         work(study, task, num_trials, paths.STUDY_LOCK)
 
 

@@ -9,7 +9,7 @@ from mlflow.exceptions import MlflowException
 from latentlab import paths
 from latentlab.errors import UserError, without_passwords
 from latentlab.tracking.artifacts import CHECKPOINT
-from latentlab.tracking.store import FOLDER, check_server, open_store
+from latentlab.tracking.store import FOLDER, check_server, open_store, other_store
 
 REGISTERED_MODEL = "latentlab"
 
@@ -52,7 +52,7 @@ def fetch_checkpoint(uri: str, root: Path, folder: Path) -> Path:
         UserError: There is no store, no such model, or its run has no checkpoint.
     """
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-    server = os.environ.get("MLFLOW_TRACKING_URI")
+    server = other_store(root)
     if server:
         check_server(server)
     elif (root / FOLDER / "mlflow.db").exists():

@@ -15,9 +15,11 @@ from typing import Any
 
 import mlflow
 import torch
-from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag
+from mlflow.entities import Dataset, DatasetInput, InputTag, LifecycleStage, Metric, Param, Run, RunTag
 from mlflow.environment_variables import MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING
+from mlflow.exceptions import MlflowException
 from mlflow.models import Model, infer_signature
+from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
 from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 from mlflow.tracking.context.registry import resolve_tags
 
@@ -46,8 +48,11 @@ class LiveRun:
         self.name, self.run_id, self.kept = name, run_id, kept
 
     def leave(self, error: Exception) -> None:
-        """Says once that a server does not take the run; an error of the store on this machine goes on."""
-        if not store.is_server():
+        """Says once that the run is not taken: by a server, or as somebody has deleted it.
+
+        Any other error of the store on this machine goes on.
+        """
+        if not store.is_server() and not _is_deleted(self.run_id):
             raise error
         self.run_id = None
         print(
@@ -155,11 +160,11 @@ def complete_run(experiment_id: str, outputs: RunOutputs) -> str:
         found = [run for run in newest_first if not _is_under_way(run)]
         whole = next((run for run in found if _is_whole(run)), None)
         wanted = {name: part.digest() for name, part in outputs.measured.items()}
-        logged: dict[str, str] = json.loads(whole.data.tags.get("evaluation", "{}")) if whole else {}
+        logged = _logged(whole) if whole else {}
         # what is logged and not here was measured elsewhere, and stays
         if whole and wanted.items() <= logged.items():
             kept, done = whole.info.run_id, "up to date"
-        elif whole and all(wanted[name] == logged[name] for name in wanted.keys() & logged.keys()):
+        elif whole and _can_be_added(outputs.measured, logged, whole):
             kept, done = whole.info.run_id, "evaluation added"
             client.update_run(kept, status="RUNNING")
             with _writing(kept):
@@ -168,7 +173,7 @@ def complete_run(experiment_id: str, outputs: RunOutputs) -> str:
         else:
             kept, done = _rebuild(experiment_id, outputs, found), "logged from the output files"
         for run in found:
-            if run.info.run_id != kept and _is_replaced(run):
+            if run.info.run_id != kept and _is_replaced(run) and not _is_registered(run):
                 client.delete_run(run.info.run_id)
     return done
 
@@ -204,11 +209,40 @@ def _is_whole(run: Run) -> bool:
     return run.info.status == "FINISHED" and run.data.tags.get("trained") == "true" and not lacks_files(run)
 
 
+def _logged(run: Run) -> dict[str, str]:
+    """Digest of each part that the run says it has; none if somebody has changed that tag to something else."""
+    try:
+        return dict(json.loads(run.data.tags.get("evaluation", "{}")))
+    except (TypeError, ValueError):
+        return {}
+
+
+def _can_be_added(measured: dict[str, Measured], logged: dict[str, str], run: Run) -> bool:
+    """Whether a whole run has no other numbers of what is measured, and no numbers at all of what it does not name."""
+    same = all(part.digest() == logged[name] for name, part in measured.items() if name in logged)
+    return same and all(
+        part.metrics.keys().isdisjoint(run.data.metrics) for name, part in measured.items() if name not in logged
+    )
+
+
+def _is_registered(run: Run) -> bool:
+    """Whether a version in the registry is of the run: `mlflow gc` would take the files of a deleted one."""
+    return bool(mlflow.MlflowClient().search_model_versions(f"run_id = '{run.info.run_id}'"))
+
+
+def _is_deleted(run_id: str | None) -> bool:
+    """Whether somebody has deleted a run in the store on this machine."""
+    try:
+        return run_id is not None and mlflow.MlflowClient().get_run(run_id).info.lifecycle_stage == LifecycleStage.DELETED
+    except MlflowException as error:
+        return bool(error.error_code == ErrorCode.Name(RESOURCE_DOES_NOT_EXIST))
+
+
 def _is_replaced(run: Run) -> bool:
     """Whether a whole run of the same training has all of this one: it ended well, or was only not logged to its end."""
     tags = run.data.tags
     broken_off = store.is_server() and "failure" not in tags
-    return "trained" in tags or broken_off or (tags["replayed"] == "true" and run.info.status in ("FAILED", "KILLED"))
+    return "trained" in tags or broken_off or (tags.get("replayed") == "true" and run.info.status in ("FAILED", "KILLED"))
 
 
 def _rebuild(experiment_id: str, outputs: RunOutputs, old: list[Run]) -> str:

@@ -14,8 +14,9 @@ from urllib.parse import urlsplit
 import mlflow
 import requests
 from filelock import FileLock
-from mlflow.entities import ViewType
+from mlflow.entities import LifecycleStage, ViewType
 from mlflow.exceptions import MlflowException
+from mlflow.utils.file_utils import local_file_uri_to_path
 from requests import RequestException
 
 from latentlab import paths
@@ -25,6 +26,8 @@ from latentlab.tracking.processes import is_gone
 DEFAULT_EXPERIMENT = "latentlab"
 # below the project's folder
 FOLDER = Path("mlruns")
+# below that
+ARTIFACTS = "artifacts"
 # MLflow's own patience with a server that is not there is minutes, in which nothing is trained
 _PATIENCE = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
@@ -154,17 +157,17 @@ def open_store(root: Path, suffix: str = "", *, needed: bool = False) -> str | N
     Raises:
         TrackingError: The store is needed, or is no server, and cannot be used.
     """
-    name = os.environ.get("MLFLOW_EXPERIMENT_NAME", DEFAULT_EXPERIMENT) + suffix
+    name = experiment_name() + suffix
     folder = root.resolve() / FOLDER
-    embedded = f"sqlite:///{folder / 'mlflow.db'}"
-    uri = os.environ.get("MLFLOW_TRACKING_URI") or embedded
-    mlflow.set_tracking_uri(uri)
+    other = other_store(root)
+    mlflow.set_tracking_uri(other or f"sqlite:///{folder / 'mlflow.db'}")
     try:
-        if uri == embedded:
+        if other is None:
             _make_ready(name, folder)
         else:
-            check_server(uri)
+            check_server(other)
         with errors_of_server():
+            check_experiment(name)
             experiment_id = str(mlflow.set_experiment(name).experiment_id)
             _close_leftovers(experiment_id)
             return experiment_id
@@ -175,28 +178,98 @@ def open_store(root: Path, suffix: str = "", *, needed: bool = False) -> str | N
         return None
 
 
+def experiment_name() -> str:
+    """Of the experiment of the runs; that of the study begins with it."""
+    return os.environ.get("MLFLOW_EXPERIMENT_NAME", DEFAULT_EXPERIMENT)
+
+
+def other_store(root: Path) -> str | None:
+    """What MLFLOW_TRACKING_URI names, unless that is the project's own store, by whatever path."""
+    uri = os.environ.get("MLFLOW_TRACKING_URI")
+    own = (root / FOLDER / "mlflow.db").resolve()
+    is_own = not uri or (uri.startswith("sqlite:///") and Path(uri.removeprefix("sqlite:///")).resolve() == own)
+    return None if is_own else uri
+
+
 def _make_ready(name: str, folder: Path) -> None:
     """Makes the store of this machine and its experiment, where they are not there yet, and mends them after a move."""
     folder.mkdir(exist_ok=True)
     # two processes that create and migrate one database at the same time can break it for good
     with FileLock(folder / ".lock"):
-        client = mlflow.MlflowClient()
-        artifacts = (folder / "artifacts").as_uri()
-        experiment = client.get_experiment_by_name(name)
+        with errors_of_version(folder / "mlflow.db"):
+            client = mlflow.MlflowClient()
+            experiment = client.get_experiment_by_name(name)
         if experiment is None:
-            client.create_experiment(name, artifact_location=artifacts)
-        elif experiment.artifact_location != artifacts:
-            _mend(folder, old=experiment.artifact_location, new=artifacts)
+            client.create_experiment(name, artifact_location=(folder / ARTIFACTS).as_uri())
+        for old in sorted(moved_from(folder)):
+            _mend(folder, old)
 
 
-def _mend(folder: Path, old: str, new: str) -> None:
-    """Rewrites the artifact locations after the project's folder was moved or copied: MLflow keeps absolute ones."""
+@contextmanager
+def errors_of_version(database: Path) -> Iterator[None]:
+    """Makes what MLflow says of a database with the tables of another version a TrackingError."""
+    try:
+        yield
+    except MlflowException as error:
+        if "database schema" not in str(error):
+            raise
+        raise TrackingError(
+            f"{database} has the tables of another MLflow than {mlflow.__version__}: if an older one made them, copy the "
+            f"file and then: mlflow db upgrade sqlite:///{database}; if a newer one did, install that"
+        ) from error
+
+
+def check_experiment(name: str) -> None:
+    """Whether runs can be logged to an experiment as it is; it need not be there yet.
+
+    Raises:
+        TrackingError: Somebody has deleted it, or its files can be had through a server only.
+    """
+    experiment = mlflow.MlflowClient().get_experiment_by_name(name)
+    if experiment is None:
+        return
+    if experiment.lifecycle_stage == LifecycleStage.DELETED:
+        raise TrackingError(
+            f"the experiment {name!r} in {url()} is deleted: mlflow experiments restore --experiment-id "
+            f"{experiment.experiment_id}, or name another one in MLFLOW_EXPERIMENT_NAME"
+        )
+    through_server = urlsplit(experiment.artifact_location).scheme == "mlflow-artifacts"
+    if through_server and urlsplit(mlflow.get_tracking_uri()).scheme not in ("http", "https"):
+        raise TrackingError(
+            f"the experiment {name!r} was made through a server, which alone has its files: set MLFLOW_TRACKING_URI to it "
+            "(`make ui` is http://127.0.0.1:5000), or name another experiment in MLFLOW_EXPERIMENT_NAME"
+        )
+
+
+def moved_from(folder: Path) -> set[Path]:
+    """Where the store was when its artifact locations were written, if the project's folder was moved or copied since.
+
+    An experiment that somebody has given another place has its files there, and not here under the same name.
+    """
+    found = set()
+    for experiment in mlflow.MlflowClient().search_experiments(ViewType.ALL):
+        if path := local_path(experiment.artifact_location):
+            before, inside, name = path.as_posix().rpartition(f"/{FOLDER}/")
+            old = Path(before) / FOLDER
+            if inside and old.resolve() != folder.resolve() and (name == ARTIFACTS or (folder / name).is_dir()):
+                found.add(old)
+    return found
+
+
+def local_path(location: str) -> Path | None:
+    """The folder of an artifact location; None if it is not on this machine."""
+    return Path(local_file_uri_to_path(location)) if urlsplit(location).scheme in ("", "file") else None
+
+
+def _mend(folder: Path, old: Path) -> None:
+    """Rewrites the artifact locations below `old`: MLflow keeps absolute ones, as URLs and as paths."""
     with sqlite3.connect(folder / "mlflow.db") as database:
-        for table, column in _LOCATIONS:
-            database.execute(
-                f"UPDATE {table} SET {column} = ? || substr({column}, ?) WHERE substr({column}, 1, ?) = ?",
-                (new, len(old) + 1, len(old), old),
-            )
+        for before, after in ((f"{old.as_uri()}/", f"{folder.as_uri()}/"), (f"{old}/", f"{folder}/")):
+            for table, column in _LOCATIONS:
+                database.execute(
+                    f"UPDATE {table} SET {column} = ? || substr({column}, ?) WHERE substr({column}, 1, ?) = ?",
+                    (after, len(before) + 1, len(before), before),
+                )
     database.close()
     print(f"MLflow: the project's folder was moved; the artifact locations in {folder} were mended", file=sys.stderr)
 
