@@ -1,8 +1,10 @@
 """What the doctor says of single faults; tests of the whole pipeline ask it of a whole project."""
 
 import re
+import subprocess
 from pathlib import Path
 
+import mlflow
 import optuna
 import pytest
 
@@ -10,6 +12,8 @@ from conftest import ROOT
 from latentlab import paths
 from latentlab.commands import doctor
 from latentlab.errors import UserError
+from latentlab.tracking import store
+from latentlab.tracking.processes import process_tags
 
 FILES = (paths.PARAMS, paths.ANALYSES_PARAMS, paths.STUDY_PARAMS)
 
@@ -84,6 +88,37 @@ def test_the_study_is_looked_for_where_the_variable_says(monkeypatch):
     (found,) = doctor._study()
     assert (found.level, found.remedy) == ("problem", "start it, or mend LATENTLAB_STORAGE")
     assert "secret" not in str(found)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_runs_that_nobody_can_look_at_are_said_with_how_to_end_them(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    Path("mlflow.db").symlink_to("mlruns/mlflow.db")
+    experiment, client = store.open_store(tmp_path, needed=True), mlflow.MlflowClient()
+    mine, elsewhere = process_tags(), {"process.host": "replaced", "process.pid": "7"}
+    for tags in (mine, mine | {"process.started": mine["process.started"] + "0"}, elsewhere, {}):
+        client.create_run(experiment, tags=tags, run_name=tags.get("process.host", "by hand"))
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+
+    def found() -> dict[str, str]:
+        notes = [each for each in doctor._mlflow() if each.level != "ok"]
+        monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        return {each.seen: each.remedy for each in notes}
+
+    said = found()
+    assert len(said) == 3
+    assert "latentlab sync marks it as KILLED" in said.values()
+    assert any("PID 7 on replaced" in seen for seen in said)
+    store.open_store(tmp_path)  # as latentlab sync does
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    said = found()
+    assert len(said) == 2
+    for remedy in said.values():
+        subprocess.run(remedy.removeprefix("if it runs no more: "), shell=True, check=True)
+    assert found() == {}
+    assert sorted(run.info.status for run in client.search_runs([experiment])) == ["KILLED", "KILLED", "KILLED", "RUNNING"]
 
 
 def test_an_object_of_the_cache_that_is_not_what_its_name_says(tmp_path):

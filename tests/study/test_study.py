@@ -445,7 +445,7 @@ def test_a_trial_whose_process_is_gone_is_tried_again():
     killed.set_user_attr("process", process_tags())
     space.draw(killed, small)
     assert trials.Watch(1e9).retry_lost(search) == []  # it lives
-    killed.set_user_attr("process", process_tags() | {"process.started": "long ago"})
+    killed.set_user_attr("process", process_tags() | {"process.started": f"{process_tags()['process.started']}0"})
     run_trials(small, search)
     assert search.trials[0].state == TrialState.FAIL
     assert trials.counts(search.trials).retried == 1
@@ -472,6 +472,15 @@ def test_a_trial_of_another_machine_that_falls_silent_is_taken_for_lost():
         TrialState.RUNNING, TrialState.FAIL, TrialState.RUNNING, TrialState.FAIL, TrialState.WAITING, TrialState.WAITING,
     ]  # fmt: skip
     assert trials.Watch(0.3).retry_lost(search) == []  # who begins to watch has heard nobody fall silent
+
+
+def test_a_trial_of_a_container_with_the_name_of_this_host_is_not_taken_away_at_once():
+    search, watch = new_study(), trials.Watch(0.1)
+    search.ask().set_user_attr("process", process_tags() | {"process.namespace": "pid:[1]", "process.started": "1 1"})
+    assert watch.retry_lost(search) == []
+    assert trials.runs_elsewhere(search.trials[0])
+    time.sleep(0.1)
+    assert watch.retry_lost(search) == [0]
 
 
 def test_a_trial_that_takes_every_worker_down_is_given_up():

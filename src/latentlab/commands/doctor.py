@@ -179,6 +179,7 @@ def _mlflow() -> Iterator[Finding]:
 
     from latentlab.tracking import store
     from latentlab.tracking.artifacts import lacks_files
+    from latentlab.tracking.processes import is_gone, is_here
 
     if uri := store.other_store(Path()):
         store.check_server(uri)
@@ -209,6 +210,17 @@ def _mlflow() -> Iterator[Finding]:
     experiments = [each.experiment_id for each in own]
     trained = client.search_runs(experiments, "tags.trained = 'true'", max_results=10_000) if experiments else []
     yield Finding("ok", "MLflow", f"{place}, {len(trained)} trained runs")
+    for run in client.search_runs(experiments, "attributes.status = 'RUNNING'") if experiments else []:
+        tags, name = run.data.tags, f"the run {run.info.run_name}"
+        if is_gone(tags):
+            seen = f"{name} was left behind by a killed process"
+            remedy = "latentlab study run" if "study" in tags else "latentlab sync"
+            yield Finding("note", "MLflow", seen, f"{remedy} marks it as KILLED")
+        elif not is_here(tags):
+            where = f"PID {tags.get('process.pid', '?')} on {tags.get('process.host', '?')}"
+            seen = f"{name} is RUNNING ({where}): nobody can look from here into that machine or container"
+            call = f"import mlflow; mlflow.MlflowClient().set_terminated('{run.info.run_id}', 'KILLED')"
+            yield Finding("note", "MLflow", seen, f'if it runs no more: python -c "{call}"')
     if bare := [run.info.run_name for run in trained if lacks_files(run)]:
         seen = f"runs without their model, or with files that are cut: {', '.join(bare[:5])}"
         yield Finding("problem", "MLflow", seen, "latentlab sync")
@@ -259,6 +271,12 @@ def _study() -> Iterator[Finding]:
             yield Finding("problem", "study", str(error), f"start it, or mend {given}")
     else:
         yield Finding("ok", "study", f"{settings.name} in {without_passwords(url, url)}: {trials.counts(found)}")
+        for trial in filter(trials.runs_elsewhere, found):
+            seen = (
+                f"nobody can look from here whether trial {trial.number} still runs, on another machine or in a container"
+            )
+            remedy = f"latentlab study run tries it again if it says nothing for {settings.stale_after_seconds:.0f} s"
+            yield Finding("note", "study", seen, remedy)
 
 
 CHECKS = {

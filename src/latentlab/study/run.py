@@ -178,8 +178,8 @@ def _watch(study: optuna.Study, settings: StudySettings, workers: Sequence[Spawn
             news = [f"on the front: {_line(trial, settings)}" for trial in trials.front(found, settings)]
             if counts.trained >= num_trials:
                 news += [
-                    f"waiting for trial {trial.number} on another machine: it is tried again here if it says nothing for "
-                    f"{settings.stale_after_seconds:.0f} s (Ctrl-C does not wait)"
+                    f"waiting for trial {trial.number} on another machine or in another container: it is tried again here "
+                    f"if it says nothing for {settings.stale_after_seconds:.0f} s (Ctrl-C does not wait)"
                     for trial in filter(trials.runs_elsewhere, found)
                 ]
             for line in (line for line in news if line not in said):

@@ -15,7 +15,6 @@ A trial's user attributes, all made here or in `latentlab.study.objective`:
 
 import hashlib
 import json
-import socket
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -32,7 +31,7 @@ from latentlab.data import images
 from latentlab.params.project import Params
 from latentlab.params.study import StudySettings
 from latentlab.study.front import hypervolume, non_domination_ranks
-from latentlab.tracking.processes import is_alive
+from latentlab.tracking.processes import is_gone, is_here
 from latentlab.training.fingerprint import fingerprint
 
 # a trial that has taken its worker down so often is not tried once more
@@ -129,9 +128,9 @@ def twin(trials: Iterable[FrozenTrial], number: int, configuration: str) -> Froz
 class Watch:
     """Finds trials whose worker is gone.
 
-    A worker of this machine can be looked up. That of another one, or one that has not said yet who it is, is gone when its
-    trial has said nothing for `stale_after_seconds` while this object watched it. The time of day plays no part: machines
-    differ in it, and somebody may set it.
+    A worker of this machine can be looked up. That of another one or of another container, or one that has not said yet who
+    it is, is gone when its trial has said nothing for `stale_after_seconds` while this object watched it. The time of day
+    plays no part: machines differ in it, and somebody may set it.
     """
 
     def __init__(self, stale_after_seconds: float) -> None:
@@ -146,7 +145,7 @@ class Watch:
         """
         lost = []
         for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-            gone = self._is_silent(trial) if runs_elsewhere(trial) else not is_alive(trial.user_attrs["process"])
+            gone = self._is_silent(trial) if runs_elsewhere(trial) else is_gone(trial.user_attrs["process"])
             if gone:
                 try:
                     study.tell(trial.number, state=TrialState.FAIL)
@@ -167,9 +166,8 @@ class Watch:
 
 
 def runs_elsewhere(trial: FrozenTrial) -> bool:
-    """Whether a trial runs on another machine, or has not said yet where."""
-    host = trial.user_attrs.get("process", {}).get("process.host")
-    return trial.state == TrialState.RUNNING and host != socket.gethostname()
+    """Whether a trial runs on another machine or in another container, or has not said yet where."""
+    return trial.state == TrialState.RUNNING and not is_here(trial.user_attrs.get("process", {}))
 
 
 def try_again(study: optuna.Study, trial: FrozenTrial, most: int | None) -> None:

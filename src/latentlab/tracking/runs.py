@@ -6,7 +6,6 @@ is not whole is written anew from them, and takes the place of the old one. A ru
 
 import json
 import logging
-import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -27,7 +26,7 @@ from latentlab.data.images import degrade
 from latentlab.tracking import store
 from latentlab.tracking.artifacts import CHECKPOINT, lacks_files, settle_files
 from latentlab.tracking.describe import Measured, RunOutputs, run_name, run_params, run_tags
-from latentlab.tracking.processes import is_gone, process_tags
+from latentlab.tracking.processes import is_gone, is_here, process_tags
 
 FROM_FILES = "`latentlab sync` logs it from its files"
 SYSTEM_SECONDS = 2.0
@@ -201,8 +200,7 @@ def _is_under_way(run: Run) -> bool:
     To a server nobody of this machine does: the project has the checkpoint, so the training has ended and could not say so.
     """
     tags = run.data.tags
-    here = store.is_server() and tags.get("process.host") == socket.gethostname()
-    return run.info.status == "RUNNING" and not here and not is_gone(tags)
+    return run.info.status == "RUNNING" and not (is_here(tags) if store.is_server() else is_gone(tags))
 
 
 def _is_whole(run: Run) -> bool:

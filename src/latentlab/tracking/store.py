@@ -275,7 +275,7 @@ def _mend(folder: Path, old: Path) -> None:
 
 
 def _close_leftovers(experiment_id: str) -> None:
-    """Marks runs as KILLED that are RUNNING although their process on this machine is gone."""
+    """Marks runs as KILLED that are RUNNING although their process is certainly gone."""
     client = mlflow.MlflowClient()
     for run in client.search_runs([experiment_id], "attributes.status = 'RUNNING'"):
         if is_gone(run.data.tags):
