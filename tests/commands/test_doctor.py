@@ -1,6 +1,8 @@
 """What the doctor says of single faults; tests of the whole pipeline ask it of a whole project."""
 
 import re
+import shlex
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -10,12 +12,17 @@ import pytest
 
 from conftest import ROOT
 from latentlab import paths
-from latentlab.commands import doctor
+from latentlab.commands import doctor, verify
 from latentlab.errors import UserError
-from latentlab.tracking import store
+from latentlab.tracking import runs, store
 from latentlab.tracking.processes import process_tags
+from tracked import outputs
 
 FILES = (paths.PARAMS, paths.ANALYSES_PARAMS, paths.STUDY_PARAMS)
+
+
+def shell(command: str) -> None:
+    subprocess.run(command, shell=True, check=True)
 
 
 @pytest.fixture
@@ -116,7 +123,7 @@ def test_runs_that_nobody_can_look_at_are_said_with_how_to_end_them(tmp_path, mo
     said = found()
     assert len(said) == 2
     for remedy in said.values():
-        subprocess.run(remedy.removeprefix("if it runs no more: "), shell=True, check=True)
+        shell(remedy.removeprefix("if it runs no more: "))
     assert found() == {}
     assert sorted(run.info.status for run in client.search_runs([experiment])) == ["KILLED", "KILLED", "KILLED", "RUNNING"]
 
@@ -129,6 +136,88 @@ def test_an_object_of_the_cache_that_is_not_what_its_name_says(tmp_path):
     assert doctor._broken_objects(tmp_path) == [tmp_path / "00/41402abc4b2a76b9719d911017c592"]
 
 
-@pytest.mark.parametrize("word", ["rm -r", "mlflow gc", "dvc gc", "git checkout"])
-def test_no_remedy_deletes_what_somebody_may_want(word):
-    assert word not in (ROOT / "src/latentlab/commands/doctor.py").read_text(encoding="utf-8")
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_a_broken_object_is_put_aside_and_left_alone_where_others_share_the_cache(tmp_path, monkeypatch):
+    project = tmp_path / "a project"
+    project.mkdir()
+    monkeypatch.chdir(project)
+    shell("dvc init --quiet --no-scm")
+    Path("dvc.yaml").write_text("stages: {one: {cmd: echo 1 > one, outs: [one]}}\n", encoding="utf-8")
+    shell("dvc repro --quiet")
+    for cache in (project / ".dvc/cache", tmp_path / "shared"):
+        shell(f"dvc cache dir --quiet --local {shlex.quote(str(cache))}")
+        shell("dvc commit --quiet --force")
+        (broken,) = cache.glob("files/md5/*/*")
+        broken.chmod(0o644)
+        broken.write_text("2", encoding="utf-8")
+        broken.chmod(0o444)  # DVC believes it then
+        (found,) = (each for each in doctor._dvc() if each.about == "DVC's cache")
+        assert found.level == "problem"
+        if cache.is_relative_to(project):
+            shell(found.remedy.removesuffix(" makes again what is needed"))
+            assert broken.read_text(encoding="utf-8") == "1\n"
+            assert (doctor.DAMAGED / broken.name).read_text(encoding="utf-8") == "2"
+            assert all(each.level == "ok" for each in doctor._dvc())
+        else:
+            assert found.remedy.startswith("latentlab repro makes again what is needed; other projects may share")
+            broken.chmod(0o644)  # now DVC itself takes it away
+            (found,) = (each for each in doctor._dvc() if each.about == "DVC's cache")
+            assert (found.level, found.remedy) == ("problem", "latentlab repro makes again what is needed")
+
+
+def test_a_second_damaged_database_does_not_take_the_place_of_the_first(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    doctor.DATABASE.parent.mkdir()
+    for text in ("x", "y"):
+        doctor.DATABASE.write_text(text * 5000, encoding="utf-8")
+        (found,) = doctor._mlflow()
+        shell(found.remedy.partition("; latentlab")[0])
+    kept = {path.name: path.read_text(encoding="utf-8")[0] for path in doctor.DATABASE.parent.iterdir()}
+    assert kept == {"mlflow.db.damaged": "x", "mlflow.db.damaged1": "y"}
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_a_copied_project_is_told_whose_files_its_store_names(tmp_path, monkeypatch):
+    first, copy = tmp_path / "first", tmp_path / "copy"
+    first.mkdir()
+    monkeypatch.setenv("DVC_ROOT", str(first))
+    runs.log_run(store.open_store(first, needed=True), outputs(tmp_path / "variant", 0.03))
+    files = sorted(first.rglob("*"))
+    shutil.copytree(first, copy)
+    monkeypatch.chdir(copy)
+    for remedied in (False, True):
+        monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        (found,) = doctor._mlflow()
+        assert (found.level == "note") != remedied
+        assert ("first/mlruns: this folder was moved or copied" in found.seen) != remedied
+        monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        experiment = store.open_store(copy, needed=True)  # as latentlab sync does
+    # what MLflow's own commands delete now are files of the copy
+    client = mlflow.MlflowClient()
+    client.delete_run(client.search_runs([experiment])[0].info.run_id)
+    uri = f"sqlite:///{copy}/mlruns/mlflow.db"
+    shell(f"mlflow gc --tracking-uri {uri} --backend-store-uri {uri}")
+    assert sorted(first.rglob("*")) == files
+    assert not list(copy.glob("mlruns/artifacts/*/artifacts/checkpoint"))
+
+
+def test_a_file_of_git_comes_back_also_in_the_middle_of_a_merge(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    git = "git -c user.name=a -c user.email=a@example.com -c init.defaultBranch=main"
+    file = Path("metrics.json")
+    shell(f"{git} init -q; echo 1 > {file}; git add .; {git} commit -qm 1; git checkout -qb other; echo 2 > {file}")
+    shell(f"{git} commit -qam 2; git checkout -q main; echo 3 > {file}; {git} commit -qam 3; {git} merge -q other || true")
+    file.unlink()
+    assert not verify._is_near(file, file)
+    shell(capsys.readouterr().out.partition(": ")[2])
+    assert file.read_text(encoding="utf-8") == "3\n"
+
+
+@pytest.mark.parametrize(
+    "word", ["rm -", "dvc gc", "git checkout", "git clean", "git reset", "delete-study", "experiments delete", "exp remove"]
+)
+def test_nothing_tells_people_to_delete_what_somebody_may_want(word):
+    pages = [ROOT / "README.md", *ROOT.glob("docs/*.md"), *ROOT.glob("src/**/*.py")]
+    assert [page.name for page in pages if word in page.read_text(encoding="utf-8") and page.name != "log.md"] == []

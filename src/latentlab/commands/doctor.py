@@ -1,7 +1,7 @@
 """`latentlab doctor`: is everything here that the project needs, is it whole, and what is to be done if not?
 
-It changes nothing, and what it proposes deletes nothing but objects of DVC's cache that are broken. Large libraries are
-imported by the checks that need them, so that one that is broken hides no other check.
+It changes nothing, and what it proposes deletes nothing: what is broken is put aside. Large libraries are imported by the
+checks that need them, so that one that is broken hides no other check.
 """
 
 import importlib.metadata
@@ -14,6 +14,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Literal
 
@@ -29,6 +30,8 @@ from latentlab.params.datasets import Official
 
 REQUIREMENTS = Path("requirements.lock")
 DATABASE = Path("mlruns/mlflow.db")
+# objects of DVC's cache that are put aside
+DAMAGED = Path(".dvc/tmp/damaged")
 # what the default job leaves behind, models, pictures and runs, and as much again for what it makes on the way
 GIGABYTES_NEEDED = 2.0
 
@@ -159,7 +162,12 @@ def _dvc() -> Iterator[Finding]:
         yield Finding("ok", "DVC", "all stages are up to date")
     if broken:
         seen = f"{len(broken)} objects are not what their name says: {', '.join(map(str, broken[:3]))}"
-        remedy = f"rm -f {shlex.join(map(str, broken))}; latentlab repro makes again what is needed"
+        remedy = "latentlab repro makes again what is needed"
+        left = [path for path in broken if path.exists()]
+        if not all(path.resolve().is_relative_to(Path().resolve()) for path in left):
+            remedy += "; other projects may share that cache: let its owner put them aside"
+        elif left:
+            remedy = f"mkdir -p {DAMAGED}; mv {shlex.join(map(str, left))} {DAMAGED}; {remedy}"
         yield Finding("problem", "DVC's cache", seen, remedy)
     else:
         yield Finding("ok", "DVC's cache", "every object is what its name says")
@@ -198,7 +206,8 @@ def _mlflow() -> Iterator[Finding]:
         known = client.search_experiments(ViewType.ALL)
     if not uri and (old := sorted(map(str, store.moved_from(DATABASE.parent.resolve())))):
         seen = f"the locations of its files are in {', '.join(old)}: this folder was moved or copied"
-        yield Finding("note", "MLflow", seen, "latentlab sync mends them")
+        remedy = "latentlab sync mends them; until then MLflow's own commands use, and delete, the files there"
+        yield Finding("note", "MLflow", seen, remedy)
         return
     own = [each for each in known if each.name.startswith(store.experiment_name())]
     for each in own:
@@ -238,7 +247,10 @@ def _state_of(database: Path) -> str:
 def _about_database(about: str, database: Path, trouble: str, after: str) -> Finding:
     """What is wrong with a file of SQLite; only one that is certainly no database any more is to be put aside."""
     if any(words in trouble for words in ("not a database", "malformed")):
-        return Finding("problem", about, f"{database} is damaged: {trouble}", f"mv {database} {database}.damaged; {after}")
+        names = (f"{database}.damaged{number or ''}" for number in count())
+        aside = next(name for name in names if not Path(name).exists())
+        remedy = f"mv {shlex.join([str(database), aside])}; {after}"
+        return Finding("problem", about, f"{database} is damaged: {trouble}", remedy)
     return Finding("problem", about, f"{database} cannot be read now: {trouble}", "ask again when nothing else uses it")
 
 

@@ -126,7 +126,7 @@ def _report(run: Run, folders: Sequence[Path], locked: Mapping[str, str]) -> boo
 def _is_near(committed: Path, made: Path) -> bool:
     """Prints how far the numbers are from the committed ones; whether all are within the tolerance."""
     if not committed.exists():
-        print(f"  {committed} is not here to be compared: git checkout {committed}")
+        print(f"  {committed} is not here to be compared: git restore --source=HEAD {committed}")
         return False
     expected, found = (dict(numbers(json.loads(path.read_text(encoding="utf-8")))) for path in (committed, made))
     off = differences(expected, found)
