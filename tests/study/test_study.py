@@ -4,7 +4,7 @@ import contextlib
 import math
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -45,7 +45,9 @@ SMALL_TRAINING = {
     "optimizer": {"name": "muon", "lr": 0.02, "momentum": 0.95, "newton_schulz_steps": 3, "block": 64, "adamw_lr": 0.003},
     "schedule": {"name": "constant"},
 }  # fmt: skip
+WILD_TRAINING = SMALL_TRAINING | {"optimizer": {"name": "adam", "lr": 1e30, "weight_decay": 0.0}}
 
+STORAGES = (None, "sqlite:///study.db", "journal:///study.log")
 UNBOUNDED = dict.fromkeys(["validation_mse", "latent_dim", "num_parameters", "num_macs"])
 
 
@@ -386,8 +388,7 @@ def test_the_same_configuration_is_not_trained_twice():
 
 
 def test_a_loss_that_is_not_finite_fails_its_trial_only():
-    wild = SMALL_TRAINING | {"optimizer": {"name": "adam", "lr": 1e30, "weight_decay": 0.0}}
-    search, _ = run_trials(settings_with(training=wild, space=SMALL_SPACE | {"training": {}}), count=3)
+    search, _ = run_trials(settings_with(training=WILD_TRAINING, space=SMALL_SPACE | {"training": {}}), count=3)
     counts = trials.counts(search.trials)
     assert (counts.failed, counts.finished) == (3, 0)
     assert all(trial.user_attrs["reason"] == Reason.LOSS for trial in search.trials if trial.state == TrialState.FAIL)
@@ -481,6 +482,99 @@ def test_a_trial_of_a_container_with_the_name_of_this_host_is_not_taken_away_at_
     assert trials.runs_elsewhere(search.trials[0])
     time.sleep(0.1)
     assert watch.retry_lost(search) == [0]
+
+
+class Lost:
+    """Another worker takes the trial that is under way for lost, once, when something is to be called."""
+
+    def __init__(self, search: optuna.Study) -> None:
+        self.search, self.number = search, -1
+
+    def before(self, call: Callable[..., Any], which: Callable[..., bool] = lambda *_, **__: True) -> Callable[..., Any]:
+        def called(*arguments: Any, **named: Any) -> Any:
+            running = self.search.get_trials(states=(TrialState.RUNNING,))
+            if self.number < 0 and running and which(*arguments, **named):
+                self.number = running[0].number
+                self.search.tell(self.number, state=TrialState.FAIL)
+                trials.try_again(self.search, self.search.trials[self.number], trials.MAX_RETRIES)
+            return call(*arguments, **named)
+
+        return called
+
+
+@pytest.mark.parametrize(
+    ("url", "place", "name"),
+    [
+        (None, objective, "process_tags"), (None, space, "draw"), (None, space, "sizes"), (None, trials, "twin"),
+        (None, objective, "begin"), (None, objective, "_goes_on"),
+        *((url, place, name) for url in STORAGES for place, name in ((Live, "log_epoch"), (trials, "tell"))),
+    ],
+    ids=lambda each: each if isinstance(each, str) else "",
+)  # fmt: skip
+def test_a_worker_whose_trial_was_taken_for_lost_drops_it_and_goes_on(tmp_path, monkeypatch, capsys, url, place, name):
+    monkeypatch.chdir(tmp_path)
+    small = settings_with(num_trials=4)
+    expected = outcomes(run_trials(small)[0])
+    search = new_study(url and open_storage(url))
+    lost = Lost(search)
+    monkeypatch.setattr(place, name, lost.before(getattr(place, name)))
+    capsys.readouterr()
+    _, lives = run_trials(small, search)
+    said = f"trial {lost.number} is dropped: it was taken for lost, or somebody has ended it\n"
+    assert capsys.readouterr().err == said
+    assert outcomes(search) == expected
+    counts = trials.counts(search.trials)
+    assert (counts.trained, counts.retried, counts.running, counts.waiting) == (4, 1, 0, 0)
+    assert sum(live.ended is not None for live in lives.values()) == 4  # its MLflow run did not end well
+
+
+@pytest.mark.parametrize("is_written", [False, True])
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"training": WILD_TRAINING, "space": SMALL_SPACE | {"training": {}}}, Reason.LOSS),
+        ({"bounds": UNBOUNDED | {"latent_dim": 4}}, Reason.BOUNDS),
+    ],
+)
+def test_a_trial_that_ends_early_and_was_taken_for_lost_counts_once(monkeypatch, changes, reason, is_written):
+    small, search = settings_with(num_trials=2, **changes), new_study()
+    expected, lost = trials.counts(run_trials(small)[0].trials), Lost(search)
+    if is_written:
+        about = {"which": lambda _, number, *__, **___: search.trials[number].user_attrs.get("reason") == reason}
+        monkeypatch.setattr(trials, "tell", lost.before(trials.tell, **about))
+    else:
+        about = {"which": lambda _, name, value: (name, value) == ("reason", reason)}
+        monkeypatch.setattr(optuna.Trial, "set_user_attr", lost.before(optuna.Trial.set_user_attr, **about))
+    run_trials(small, search)
+    assert lost.number >= 0
+    counts = trials.counts(search.trials)
+    assert (counts.trained, counts.untrained, counts.waiting) == (expected.trained, expected.untrained, 0)
+
+
+def test_ctrl_c_in_a_trial_that_was_taken_for_lost_is_ctrl_c_and_queues_it_once():
+    search = new_study()
+    lost = Lost(search)
+
+    class Impatient(Live):
+        @lost.before
+        def log_epoch(self, record: dict[str, float]) -> None:  # noqa: ARG002
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_trials(settings_with(), search, kind=Impatient)
+    counts = trials.counts(search.trials)
+    assert (counts.retried, counts.waiting) == (1, 1)
+
+
+def test_a_trial_that_is_tried_again_counts_once_in_successive_halving():
+    small, search = settings_with(halving={"first_epoch": 1, "factor": 2, "num_spared": 0}), new_study()
+    for state, error in ((TrialState.PRUNED, 0.1), (TrialState.FAIL, 0.3)):
+        trial = search.ask()
+        for name, value in {"errors": [error], "latent_dim": 2, "num_parameters": 9}.items():
+            trial.set_user_attr(name, value)
+        search.tell(trial, state=state)
+    # worse than one of two, and not than one of three
+    assert not objective._goes_on(search, search.ask().number, (0.2, 2.0, 9.0), 1, small)
 
 
 def test_a_trial_that_takes_every_worker_down_is_given_up():
@@ -598,20 +692,6 @@ def test_what_optunas_own_commands_leave_is_no_trial_of_ours(tmp_path):
     assert told.number not in {trial.number for trial in trials.front(search.trials, small)}
     assert outcome.importances(search) == {}
     outcome.write_found(small, search.trials, tmp_path / "found.yaml")
-
-
-def test_a_trial_that_somebody_else_has_ended_is_left_to_them():
-    search = new_study()
-
-    class Ended(Live):
-        def log_epoch(self, record: dict[str, float]) -> None:
-            super().log_epoch(record)
-            if not any(trial.state == TrialState.FAIL for trial in search.trials):
-                search.tell(search.get_trials(states=(TrialState.RUNNING,))[0].number, state=TrialState.FAIL)
-
-    run_trials(settings_with(), search, kind=Ended)
-    counts = trials.counts(search.trials)
-    assert (counts.trained, counts.retried) == (6, 1)
 
 
 def test_a_study_that_is_deleted_while_it_is_searched_is_said(tmp_path):

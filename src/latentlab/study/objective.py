@@ -1,5 +1,7 @@
 """One trial: draw a variant, look at its size, train it, stop it early if others are better."""
 
+import sys
+from contextlib import suppress
 from dataclasses import dataclass
 
 import optuna
@@ -43,8 +45,26 @@ def run(study: optuna.Study, trial: optuna.Trial, task: Task) -> None:
     """Runs a trial that was just asked for, and tells the study what came of it.
 
     A trial that is told to stop (an exception that is no error: Ctrl-C, SIGTERM) ends as failed, and is put into the queue
-    again before the exception goes on. One that somebody else has ended meanwhile (a worker that took this one for lost, or
-    Optuna's own commands) is left to them.
+    again before the exception goes on. One that has been ended meanwhile, by a worker that took this one for lost or with
+    Optuna's own commands, is dropped.
+    """
+    try:
+        _bring_to_end(study, trial, task)
+    except UpdateFinishedTrialError:
+        print(f"trial {trial.number} is dropped: it was taken for lost, or somebody has ended it", file=sys.stderr)
+    except BaseException as error:
+        with suppress(UpdateFinishedTrialError):
+            trials.tell(study, trial.number, state=TrialState.FAIL)
+            if not isinstance(error, Exception):
+                trials.try_again(study, study.get_trials(deepcopy=False)[trial.number], most=None)
+        raise
+
+
+def _bring_to_end(study: optuna.Study, trial: optuna.Trial, task: Task) -> None:
+    """What `run` does for a trial that nobody interrupts.
+
+    Raises:
+        UpdateFinishedTrialError: Somebody else has ended the trial.
     """
     try:
         trial.set_user_attr("process", process_tags())  # at once: another worker may look at any moment
@@ -56,17 +76,10 @@ def run(study: optuna.Study, trial: optuna.Trial, task: Task) -> None:
     except UntrainedError as untrained:
         trial.set_user_attr("reason", untrained.reason)
         trial.set_user_attr("why", untrained.why)
-        study.tell(trial, state=TrialState.PRUNED)
+        trials.tell(study, trial.number, state=TrialState.PRUNED)
     except TrainingError:
         trial.set_user_attr("reason", Reason.LOSS)
-        study.tell(trial, state=TrialState.FAIL)
-    except UpdateFinishedTrialError:
-        return
-    except BaseException as error:
-        study.tell(trial, state=TrialState.FAIL)
-        if not isinstance(error, Exception):
-            trials.try_again(study, study.get_trials(deepcopy=False)[trial.number], most=None)
-        raise
+        trials.tell(study, trial.number, state=TrialState.FAIL)
 
 
 def _drawn(trial: optuna.Trial, task: Task) -> tuple[Candidate, Sizes]:
@@ -106,9 +119,9 @@ def _repeat(study: optuna.Study, trial: optuna.Trial, twin: FrozenTrial) -> None
     if twin.state == TrialState.COMPLETE:
         for name, value in twin.constraints.items():
             trial.set_constraint(name, value)
-        study.tell(trial, twin.values)
+        trials.tell(study, trial.number, twin.values)
     else:
-        study.tell(trial, state=TrialState.PRUNED)
+        trials.tell(study, trial.number, state=TrialState.PRUNED)
 
 
 def _train(study: optuna.Study, trial: optuna.Trial, task: Task, candidate: Candidate, sizes: Sizes) -> None:
@@ -131,18 +144,23 @@ def _train(study: optuna.Study, trial: optuna.Trial, task: Task, candidate: Cand
                 break
         values = (errors[-1], *known)
         stopped = len(errors) < training.epochs
+        # the study first: a trial that is dropped has no finished run in MLflow
+        if stopped:
+            trials.tell(study, trial.number, state=TrialState.PRUNED)
+        else:
+            if settings.bounds.validation_mse is not None:
+                trial.set_constraint("validation_mse", values[0] / settings.bounds.validation_mse - 1)
+            trials.tell(study, trial.number, values)
         live.log_end("stopped early" if stopped else "finished", dict(zip(OBJECTIVES, values, strict=True)))
-    if stopped:
-        study.tell(trial, state=TrialState.PRUNED)
-        return
-    if settings.bounds.validation_mse is not None:
-        trial.set_constraint("validation_mse", values[0] / settings.bounds.validation_mse - 1)
-    study.tell(trial, values)
 
 
 def _goes_on(study: optuna.Study, number: int, values: tuple[float, ...], epoch: int, settings: StudySettings) -> bool:
     """Whether the trial of that number is worth more epochs, beside all that have come as far."""
-    attributes = [other.user_attrs for other in study.get_trials(deepcopy=False) if other.number != number]
+    attributes = [
+        other.user_attrs
+        for other in study.get_trials(deepcopy=False)
+        if other.number != number and trials.kind(other) != "retried"  # it counts as the trial that it is tried again as
+    ]
     others = [
         (about["errors"][epoch - 1], float(about["latent_dim"]), float(about[f"num_{settings.compute}"]))
         for about in attributes

@@ -16,7 +16,7 @@ A trial's user attributes, all made here or in `latentlab.study.objective`:
 import hashlib
 import json
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -148,10 +148,10 @@ class Watch:
             gone = self._is_silent(trial) if runs_elsewhere(trial) else is_gone(trial.user_attrs["process"])
             if gone:
                 try:
-                    study.tell(trial.number, state=TrialState.FAIL)
-                except (UpdateFinishedTrialError, ValueError):  # it has ended meanwhile, or somebody else was faster
+                    tell(study, trial.number, state=TrialState.FAIL)
+                except UpdateFinishedTrialError:  # it has ended meanwhile, or somebody else was faster
                     continue
-                try_again(study, trial, MAX_RETRIES)
+                try_again(study, study.get_trials(deepcopy=False)[trial.number], MAX_RETRIES)
                 lost.append(trial.number)
         return lost
 
@@ -170,10 +170,24 @@ def runs_elsewhere(trial: FrozenTrial) -> bool:
     return trial.state == TrialState.RUNNING and not is_here(trial.user_attrs.get("process", {}))
 
 
+def tell(study: optuna.Study, number: int, values: Sequence[float] | None = None, state: TrialState | None = None) -> None:
+    """Ends a trial, as `optuna.Study.tell` does.
+
+    Raises:
+        UpdateFinishedTrialError: It has ended before. (Optuna's own raises that or a ValueError, as the moment has it.)
+    """
+    try:
+        study.tell(number, values, state=state)
+    except ValueError as error:
+        if study.get_trials(deepcopy=False)[number].state.is_finished():
+            raise UpdateFinishedTrialError(str(error)) from None
+        raise
+
+
 def try_again(study: optuna.Study, trial: FrozenTrial, most: int | None) -> None:
     """Puts a trial that failed without its own fault into the queue again, unless it was there `most` times."""
     retries = trial.user_attrs.get("retries", 0)
-    if most is not None and retries >= most:
+    if kind(trial) != "retried" or (most is not None and retries >= most):
         return
     # one that had not drawn everything yet draws the same from the start, unless it was told what to draw
     drawn = trial.params if "configuration" in trial.user_attrs else trial.system_attrs.get("fixed_params", {})
