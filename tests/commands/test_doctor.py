@@ -78,6 +78,52 @@ def test_a_damaged_database_is_put_aside_and_a_server_that_is_away_is_named(tmp_
         list(doctor._mlflow())
 
 
+@pytest.fixture
+def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working folder, a repository of git with a file in it."""
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+    (tmp_path / "home").mkdir()
+    folder = tmp_path / "it's here"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    (folder / ".gitattributes").write_bytes((ROOT / ".gitattributes").read_bytes())
+    (folder / "a.csv").write_bytes(b"a,b\n1,2\n")
+    (folder / "a.png").write_bytes(b"\x89PNG\r\n\0\1\r\n")
+    subprocess.run("git init --quiet && git add --all", shell=True, check=True)
+    return folder
+
+
+def test_a_checkout_of_another_user_is_named_with_what_makes_git_take_it(checkout, monkeypatch):
+    assert [str(each) for each in doctor._folder()] == ["ok      git: has these files with the same line ends"]
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+    (found,) = doctor._folder()
+    assert found.level == "problem"
+    assert found.seen.startswith("takes nothing of this folder: detected dubious ownership in repository at ")
+    assert str(checkout) in found.seen
+    subprocess.run(found.remedy, shell=True, check=True)
+    assert [each.level for each in doctor._folder()] == ["ok"]
+
+
+def test_folders_that_may_not_be_written_are_named(checkout, monkeypatch):
+    (checkout / "results").mkdir()
+    monkeypatch.setattr(doctor.os, "access", lambda path, _: Path(path).exists() and path != Path("results"))
+    assert next((each.level, each.seen) for each in doctor._folder()) == ("problem", "you may not write to results")
+
+
+@pytest.mark.skipif(not shutil.which("perl"), reason="the remedy needs perl, which git brings on Windows")
+def test_line_ends_that_are_not_those_in_git_are_named_and_mended(checkout):
+    picture = (checkout / "a.png").read_bytes()
+    (checkout / "a.csv").write_bytes(b"a,b\r\n1,2\r\n")
+    (found,) = doctor._folder()
+    assert found.level == "problem"
+    assert found.seen == "1 files have the line ends of Windows, so their stages are not up to date: a.csv"
+    subprocess.run(["bash", "-c", found.remedy], check=True)
+    assert (checkout / "a.csv").read_bytes() == b"a,b\n1,2\n"
+    assert (checkout / "a.png").read_bytes() == picture
+    assert [each.level for each in doctor._folder()] == ["ok"]
+
+
 @pytest.mark.usefixtures("parameters")
 def test_the_study_is_looked_for_where_the_variable_says(monkeypatch):
     (found,) = doctor._study()
@@ -133,6 +179,7 @@ def test_an_object_of_the_cache_that_is_not_what_its_name_says(tmp_path):
     for name, content in names.items():
         (tmp_path / name).parent.mkdir()
         (tmp_path / name).write_bytes(content)
+    (tmp_path / "00/.DS_Store").touch()
     assert doctor._broken_objects(tmp_path) == [tmp_path / "00/41402abc4b2a76b9719d911017c592"]
 
 

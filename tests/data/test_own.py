@@ -109,8 +109,11 @@ def test_a_part_for_validation_is_of_those_for_training_and_a_test_is_set_aside_
         (tmp_path / "parts/val/dogs").mkdir(exist_ok=True)
         path.rename(tmp_path / "parts/val/dogs" / path.name)
     source.rename(tmp_path / "parts/train")
+    (tmp_path / "parts/__MACOSX/train").mkdir(parents=True)  # from an archive that a Mac has made
+    (tmp_path / "parts/__MACOSX/train/._1.png").write_bytes(b"\0\5\x16\7")
     assert own.prepare("pets", tmp_path / "parts", tmp_path / "data", pictures()) == "240 images, 2 classes"
     data = images.load(tmp_path / "data", SHARES)
+    assert data.classes == ["cats", "dogs"]
     assert [len(part) for part in (data.train, data.validation, data.test)] == [168, 24, 48]
     (tmp_path / "parts/val").rename(tmp_path / "parts/bus")  # now they are kinds of vehicles
     own.prepare("vehicles", tmp_path / "parts", tmp_path / "data", pictures())
@@ -197,6 +200,7 @@ def test_arrays_become_a_data_set(tmp_path):
     assert images.load(tmp_path / "grey", SHARES).shape == (1, 20, 20)
     (source / "images.npy").unlink()
     labels = np.arange(300) % 12
+    (source / "._all.npz").write_bytes(b"\0\5\x16\7")  # as a Mac leaves it on a disk of Windows
     np.savez(source / "all.npz", x_train=COLOUR[:250], y_train=labels[:250], x_test=COLOUR[250:], y_test=labels[250:])
     assert own.prepare("mine", source, tmp_path / "colour", arrays(3)) == "300 images, 12 classes"
     data = images.load(tmp_path / "colour", SHARES)

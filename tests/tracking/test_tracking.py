@@ -106,6 +106,15 @@ def test_a_run_whose_files_are_gone_or_cut_is_logged_again(tmp_path, experiment_
     assert [lacks_files(run) for run in everything(experiment_id)] == [False]
 
 
+def test_what_a_desktop_puts_beside_the_files_of_a_run_is_none_of_them(tmp_path, experiment_id):
+    runs.log_run(experiment_id, outputs(tmp_path / "variant", 0.03))
+    for path in list((tmp_path / "mlruns/artifacts").rglob("*")):
+        if path.is_dir():
+            (path / ".DS_Store").write_bytes(b"\0\0\0\1Bud1")
+            (path / ".localized").touch()
+    assert [lacks_files(run) for run in everything(experiment_id)] == [False]
+
+
 def test_the_model_loads_without_our_classes(tmp_path, experiment_id):
     trained = outputs(tmp_path / "variant", 0.03)
     runs.log_run(experiment_id, trained)
@@ -505,6 +514,8 @@ def test_the_files_of_a_run_are_read_by_their_names_and_those_of_another_trainin
         sources={"B": "the-second"},
         comparisons={"bottleneck": SimpleNamespace(title="Bottleneck", variants=["mlp_2"])},
     )
+    for path in (run.metrics, run.arrays("denoising") / "a.png"):  # as a Mac leaves them on a disk of Windows
+        path.with_name(f"._{path.name}").write_bytes(b"\0\5\x16\7")
     found = describe.outputs(project, run)
     assert {name: part.metrics for name, part in found.measured.items()} == {
         "metrics": {"size/latent_dim": 2.0, "test/mse": 0.5, "size/num_macs": 9.0},

@@ -10,6 +10,7 @@ import re
 import shlex
 import shutil
 import sqlite3
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing
@@ -96,6 +97,31 @@ def _disk() -> Iterator[Finding]:
         yield Finding("problem", "disk", f"{free:.1f} GB free", f"free some: `make repro` needs {GIGABYTES_NEEDED:g} GB")
 
 
+def _folder() -> Iterator[Finding]:
+    """Whether the files here can be written, and are those of git to the byte."""
+    places = [Path(), *filter(Path.is_dir, Path().iterdir()), *filter(Path.exists, [DATABASE])]
+    if closed := sorted(str(path) for path in places if not os.access(path, os.W_OK)):
+        seen = f"you may not write to {', '.join(closed[:5])}"
+        yield Finding("problem", "folder", seen, "let the owner give you the right, or become it: sudo chown -R $(id -u) .")
+    if not Path(".git").exists() or not shutil.which("git"):
+        return
+    listed = subprocess.run(["git", "ls-files", "--eol"], capture_output=True, text=True, errors="replace", check=False)
+    if listed.returncode:
+        first = listed.stderr.split("\n")[0].removeprefix("fatal: ")
+        remedy = f"git config --global --add safe.directory {shlex.quote(str(Path.cwd()))}" if "ownership" in first else ""
+        yield Finding("problem", "git", f"takes nothing of this folder: {first}", remedy or "mend what it names")
+        return
+    # DVC has the digests of files as they are in git
+    if other := [line.partition("\t")[2] for line in listed.stdout.splitlines() if re.search(r"\bw/(crlf|mixed)\b", line)]:
+        seen = (
+            f"{len(other)} files have the line ends of Windows, so their stages are not up to date: {', '.join(other[:3])}"
+        )
+        remedy = r"git grep -lIz $'\r$' | xargs -0 perl -pi -e 's/\r$//'; git add --renormalize ."
+        yield Finding("problem", "line ends", seen, remedy)
+    else:
+        yield Finding("ok", "git", "has these files with the same line ends")
+
+
 def _params() -> Iterator[Finding]:
     from latentlab.study import space
 
@@ -177,7 +203,7 @@ def _broken_objects(cache: Path) -> list[Path]:
     """Objects whose content does not have the MD5 that they are named after."""
     from latentlab.commands.verify import digest_of
 
-    objects = sorted(cache.glob("[0-9a-f][0-9a-f]/*"))
+    objects = sorted(cache.glob("[0-9a-f][0-9a-f]/[!.]*"))
     return [path for path in objects if digest_of(path) != path.parent.name + path.name.removesuffix(".dir")]
 
 
@@ -292,6 +318,6 @@ def _study() -> Iterator[Finding]:
 
 
 CHECKS = {
-    "Python": _python, "disk": _disk, "parameters": _params, "device": _device, "data": _data, "DVC": _dvc,
-    "MLflow": _mlflow, "study": _study,
+    "Python": _python, "disk": _disk, "folder": _folder, "parameters": _params, "device": _device, "data": _data,
+    "DVC": _dvc, "MLflow": _mlflow, "study": _study,
 }  # fmt: skip

@@ -27,6 +27,7 @@ MOST_PIXELS = 50_000_000
 SKIPPED = "skipped.csv"
 # folders that are parts of a data set: the validation images are chosen among those that are not for the test
 _FOLDERS = {"train": "train", "val": "train", "valid": "train", "validation": "train", "test": "t10k"}
+_NO_CLASSES = (".", "__MACOSX")  # hidden folders, and what a Mac puts into an archive
 # of the arrays of a user, ours and those of Keras
 _NAMES = {"x_train": "images", "y_train": "labels", "x_test": "test_images", "y_test": "test_labels"}
 
@@ -172,7 +173,7 @@ def _digits() -> Labelled:
 def _read_arrays(source: Path, settings: Arrays) -> dict[str, Labelled]:
     """What there is of `images`, `labels`, `test_images` and `test_labels` in the NumPy files of a folder."""
     arrays: dict[str, Array] = {}
-    for path in sorted((*source.glob("*.npz"), *source.glob("*.npy"))):
+    for path in sorted(source.glob("[!.]*.np[yz]")):
         try:
             with path.open("rb") as file:
                 found = np.load(file, allow_pickle=False)
@@ -225,7 +226,9 @@ def _read_folder(source: Path, settings: Pictures) -> tuple[dict[str, Labelled],
     With a folder `train` in it, and `test` beside it or nothing but parts, these are the parts. Folders in a part are its
     classes, whatever lies deeper.
     """
-    folders = {path.name.lower(): path for path in source.iterdir() if path.is_dir() and not path.name.startswith(".")}
+    folders = {
+        path.name.lower(): path for path in source.iterdir() if path.is_dir() and not path.name.startswith(_NO_CLASSES)
+    }
     given = {"train": [source]}
     if "train" in folders and ("test" in folders or folders.keys() <= _FOLDERS.keys()):  # it may be a class, of vehicles
         given = {}

@@ -36,11 +36,11 @@ def lacks_files(run: Run) -> bool:
     if is_server() or len(folders) < len(places):
         return False
     try:
-        checkpoints = list((folders[0] / CHECKPOINT).iterdir())
+        checkpoints = list((folders[0] / CHECKPOINT).glob("[!.]*"))
         for path in checkpoints:
             checkpoint.load_description(path)  # fails if the file is not as long as it says
         whole = bool(checkpoints) and all((folder / "MLmodel").is_file() for folder in folders[1:])
-        empty = any(path.is_file() and not path.stat().st_size for folder in folders for path in folder.rglob("*"))
+        empty = any(path.is_file() and not path.stat().st_size for folder in folders for path in folder.rglob("[!.]*"))
         return empty or not whole
     except (OSError, safetensors.SafetensorError, json.JSONDecodeError, KeyError, TypeError):
         return True

@@ -105,7 +105,7 @@ def about(project: Params, run: Run, variant: Variant, training: Training) -> tu
 
 
 def _measured(run: Run, fingerprint: str) -> Iterator[tuple[str, Measured]]:
-    for path in sorted({each for file in (run.metrics, run.analysis("any")) for each in file.parent.glob("*.json")}):
+    for path in sorted({each for file in (run.metrics, run.analysis("any")) for each in file.parent.glob("[!.]*.json")}):
         numbers = json.loads(path.read_text(encoding="utf-8"))
         if numbers.pop("provenance")["training"]["fingerprint"] != fingerprint:
             continue
@@ -113,12 +113,12 @@ def _measured(run: Run, fingerprint: str) -> Iterator[tuple[str, Measured]]:
         if path != run.probes and not (run.reconstructions if path == run.metrics else run.arrays(path.stem)).is_dir():
             continue
         if path == run.metrics:
-            beside = sorted(run.reconstructions.glob("*.png"))
+            beside = sorted(run.reconstructions.glob("[!.]*.png"))
         elif path == run.probes:
             beside = [each for each in (run.confusion,) if each.exists()]
         else:
             numbers = {path.stem: numbers}
-            beside = sorted(run.arrays(path.stem).glob("*.png"))
+            beside = sorted(run.arrays(path.stem).glob("[!.]*.png"))
         yield path.stem, Measured(dict(headlines(numbers)), [path, *beside])
 
 
