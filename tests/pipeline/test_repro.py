@@ -16,6 +16,7 @@ import yaml
 from dvc.repo import Repo
 
 from conftest import ROOT
+from latentlab.commands import doctor
 from latentlab.errors import UserError
 from latentlab.pipeline.runner import reproduce
 from small import stages_that_ran as ran
@@ -322,6 +323,63 @@ def test_a_stage_that_dvc_runs_keeps_others_out(tiny):
         process.kill()
         sleeper.kill()
         process.communicate(timeout=60)
+
+
+# what two branches change: each adds a name, whose stage leaves something that git does not have
+NAMES = """\
+stages:
+  long:
+    foreach: ${names}
+    do:
+      cmd: echo ${item} > made/${item}
+      outs: ["made/${item}"]
+  table:
+    cmd: cat made/* > table.txt
+    deps: [made]
+    params: [names]
+    outs:
+      - table.txt: {cache: false}
+"""
+
+
+@pytest.mark.parametrize("style", ["merge", "diff3"])
+def test_after_a_merge_of_branches_the_stages_of_both_are_kept_and_what_depends_on_them_is_made_anew(tiny, style):
+    def git(*arguments: str, code: int = 0) -> None:
+        names = [f"user.{key}={value}" for key, value in {"name": "a", "email": "a@example.com"}.items()]
+        options = [word for value in [*names, f"merge.conflictStyle={style}"] for word in ("-c", value)]
+        assert subprocess.run(["git", *options, *arguments], capture_output=True, check=False).returncode == code
+
+    def commit(*names: str) -> None:
+        tiny.write("params.yaml", "".join(["names:\n", *(f"- {name}\n" for name in names)]))
+        tiny.repro()
+        git("add", "--all")
+        git("commit", "--quiet", "--message", "a step")
+
+    tiny.write("dvc.yaml", NAMES)
+    tiny.write(".gitignore", "/made/*\n")
+    (tiny.folder / "made").mkdir()
+    git("init", "--quiet", "--initial-branch", "first")
+    commit("a")
+    git("branch", "second")
+    commit("a", "b")
+    git("checkout", "--quiet", "second")
+    commit("a", "c")
+    git("merge", "first", code=1)
+    assert "<<<<<<< " in (tiny.folder / "table.txt").read_text(encoding="utf-8")
+    before = tiny.folder.joinpath("dvc.lock").read_bytes()
+    assert tiny.error() == "params.yaml: line 3: a merge of git has left both sides here: choose, and remove its marks"
+    assert tiny.folder.joinpath("dvc.lock").read_bytes() == before
+    (found,) = doctor._dvc()
+    assert (found.level, found.seen) == ("problem", "a merge has left both sides in dvc.lock")
+    tiny.write("params.yaml", "names:\n- a\n- b\n- c\n")
+    said = tiny.repro()
+    assert said.startswith("dvc.lock: the stages of both sides of the merge are kept\n")
+    assert ran(said) == ["table"]
+    assert "1 ran, 0 from DVC's cache, 3 were up to date" in said
+    assert (tiny.folder / "table.txt").read_text(encoding="utf-8") == "a\nb\nc\n"
+    with Repo() as repo:
+        assert repo.status("dvc.yaml") == {}
+    assert tiny.repro() == "Data and pipelines are up to date.\n"
 
 
 def test_bad_input_is_one_line(tiny):

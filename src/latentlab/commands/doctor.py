@@ -165,7 +165,12 @@ def _dvc() -> Iterator[Finding]:
     from dvc.rwlock import RWLockFileCorruptedError, RWLockFileFormatError
 
     from latentlab.pipeline.dvc import other_process
+    from latentlab.pipeline.runner import conflicts
 
+    if found := conflicts():
+        seen = f"a merge has left both sides in {', '.join(map(str, found))}"
+        yield Finding("problem", "DVC", seen, "latentlab repro keeps the stages of both, and makes the tables anew")
+        return
     try:
         with Repo() as repo:
             broken = _broken_objects(Path(repo.cache.local.path))  # first: DVC deletes those that it comes across

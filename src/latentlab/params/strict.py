@@ -3,6 +3,7 @@
 A fault is reported as one `ParamsError` whose lines name the key, what stands there and what would be right.
 """
 
+import re
 import reprlib
 from collections.abc import Hashable, Iterable
 from pathlib import Path
@@ -76,6 +77,11 @@ def read_yaml(path: Path) -> Any:
     except (OSError, UnicodeDecodeError) as error:
         raise ParamsError(f"{path}: cannot be read: {error}") from None
     except MarkedYAMLError as error:
+        if conflict := re.search(r"^<{7} ", path.read_text(encoding="utf-8"), re.MULTILINE):
+            line = conflict.string.count("\n", 0, conflict.start()) + 1
+            raise ParamsError(
+                f"{path}: line {line}: a merge of git has left both sides here: choose, and remove its marks"
+            ) from None
         mark = error.problem_mark
         where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
         raise ParamsError(f"{path}: is not YAML: {where}{error.problem}") from None

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -17,13 +18,17 @@ from dvc.repo import Repo
 from dvc.stage import PipelineStage
 from dvc.stage.cache import RunCacheNotFoundError, _can_hash, _get_stage_hash
 from dvc.stage.serialize import to_lockfile
-from dvc.utils.serialize import load_path, modify_yaml
+from dvc.utils.serialize import load_path, modify_yaml, parse_yaml
 from dvc_data.hashfile.tree import Tree
 
 from latentlab.errors import MachineError, no_space
 from latentlab.files import replacing, settle
 
 Stage = Any  # DVC's own has no types
+# what git writes where two branches have changed the same lines; as `merge.conflictStyle` says also what was there before
+_CONFLICT = re.compile(
+    r"^<{7} [^\n]*\n(?P<ours>.*?)(?:^\|{7}[^\n]*\n.*?)?^={7}\n(?P<theirs>.*?)^>{7} [^\n]*\n?", re.DOTALL | re.MULTILINE
+)
 
 
 def other_process(repo: Repo) -> str:
@@ -194,6 +199,28 @@ def _objects(stage: Stage) -> Iterator[tuple[Any, Path]]:
 def _md5(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "md5").hexdigest()
+
+
+def has_conflict(path: Path) -> bool:
+    """Whether a file is there and has the marks of git's around lines that two branches have changed."""
+    return path.is_file() and _CONFLICT.search(path.read_text(encoding="utf-8", errors="replace")) is not None
+
+
+def keep_both_sides(path: Path, scratch: Path) -> None:
+    """Makes a whole dvc.lock of one with git's marks of a conflict: it has the stages of both sides.
+
+    Of a stage of both it takes ours: if that does not fit the files and parameters of now, the stage is stale, as always.
+
+    Raises:
+        DvcException: A side of it is no YAML.
+    """
+    text = path.read_text(encoding="utf-8")
+    theirs = parse_yaml(_CONFLICT.sub(r"\g<theirs>", text), path)
+    with replacing(path, scratch) as copy:
+        copy.write_text(_CONFLICT.sub(r"\g<ours>", text), encoding="utf-8")
+        with modify_yaml(copy) as lock:
+            for name, stage in theirs.get("stages", {}).items():
+                lock.setdefault("stages", {}).setdefault(name, stage)
 
 
 class Locks:

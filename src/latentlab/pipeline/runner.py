@@ -19,7 +19,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import joblib
-from dvc.dvcfile import PROJECT_FILE
+from dvc.dvcfile import LOCK_FILE, PROJECT_FILE
 from dvc.exceptions import DownloadError, DvcException
 from dvc.lock import LockError
 from dvc.logger import set_loggers_level
@@ -30,8 +30,20 @@ from dvc.stage.run import _make_cmd, get_executable, prepare_kwargs
 
 from latentlab import paths
 from latentlab.errors import MachineError, UserError, explain
+from latentlab.params.strict import read_yaml
 from latentlab.pipeline import workers
-from latentlab.pipeline.dvc import Locks, Stage, check_out, forget_users, other_process, parameters_read_once, restore, save
+from latentlab.pipeline.dvc import (
+    Locks,
+    Stage,
+    check_out,
+    forget_users,
+    has_conflict,
+    keep_both_sides,
+    other_process,
+    parameters_read_once,
+    restore,
+    save,
+)
 
 SECONDS = "latentlab-seconds.json"
 # DVC reads and writes the whole dvc.lock, seconds for a hundred stages: so not after each of them
@@ -64,6 +76,11 @@ def reproduce(targets: Sequence[str], num_jobs: int | None, backend: str, pull: 
             if other := other_process(repo):
                 raise UserError(f"another DVC process is at work here: {other}")
             forget_users(repo)
+            for path in filter(has_conflict, _parameter_files()):
+                read_yaml(path)  # says where
+            for path in conflicts():
+                keep_both_sides(path, Path(scratch))
+                _say(f"{path}: the stages of both sides of the merge are kept")
             reproduction = Reproduction(repo, targets, num_jobs, submit, Path(scratch))
             if pull:
                 reproduction.pull()
@@ -82,11 +99,18 @@ def reproduce(targets: Sequence[str], num_jobs: int | None, backend: str, pull: 
         raise MachineError(fault) from error
     except (ArithmeticError, LookupError, RecursionError, TypeError, ValueError):
         # what DVC's parser raises of a number or date that is none depends on what is wrong: ours says it, and where
-        from latentlab.params.strict import read_yaml
-
-        for path in filter(Path.exists, (paths.PARAMS, paths.FOUND, *Path().glob("*/params.yaml"))):
+        for path in _parameter_files():
             read_yaml(path)
         raise
+
+
+def conflicts() -> list[Path]:
+    """The dvc.lock files in which a merge has left both sides."""
+    return [path for path in (Path(LOCK_FILE), *sorted(Path().glob(f"*/{LOCK_FILE}"))) if has_conflict(path)]
+
+
+def _parameter_files() -> list[Path]:
+    return [path for path in (paths.PARAMS, paths.FOUND, *Path().glob("*/params.yaml")) if path.exists()]
 
 
 class Order:
