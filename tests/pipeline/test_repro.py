@@ -165,6 +165,11 @@ def test_outputs_that_are_missing_come_from_the_cache_without_a_run(tiny):
     assert "5 from DVC's cache, 1 were up to date" in output
     assert (tiny.folder / "a.txt").read_text(encoding="utf-8") == "first\na\n"
     assert (tiny.folder / "dvc.lock").read_bytes() == before
+    shutil.rmtree(tiny.folder / ".dvc/cache")  # and the other way round
+    output = tiny.repro()
+    assert ran(output) == []
+    (tiny.folder / "a.txt").unlink()
+    assert ran(tiny.repro()) == []
 
 
 def test_what_the_cache_lacks_comes_from_the_remote_when_it_is_asked_for(tiny):

@@ -91,13 +91,15 @@ def parameters_read_once() -> Iterator[None]:
 
 
 def check_out(stage: Stage) -> tuple[bool, list[str]]:
-    """Takes the outputs that dvc.lock names from DVC's cache: for a stage of which nothing but outputs is missing.
+    """Makes up for outputs that are missing here or in DVC's cache, each from the other: for a stage that has not changed.
 
     Returns and raises what `restore` does.
     """
-    if any(not out.exists and out.changed_cache() for out in stage.outs):  # it is not there either
+    missing = [out for out in stage.outs if not out.exists]
+    if any(out.changed_cache() for out in missing):  # it is not there either
         return False, []
-    stage.checkout()
+    for out in missing:
+        out.checkout()
     damaged = _take(stage)
     return not damaged, damaged
 
