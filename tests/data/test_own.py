@@ -221,6 +221,18 @@ def test_arrays_become_a_data_set(tmp_path):
         ({"images": GREY, "labels": np.zeros(3)}, "labels is (3,), not (300,)"),
         ({"images": GREY, "labels": np.arange(300) % 31}, "the class 21 has 9 images: at least 10"),
         ({"images": GREY[:199]}, "199 images: at least 200 are needed"),
+        ({"images": GREY[:291], "test_images": GREY[291:]}, "9 images are left for the test: at least 10"),
+        ({"images": GREY[:39], "test_images": GREY[39:]}, "9 images are left for training: at least 10"),
+        ({"images": GREY[:9], "test_images": GREY[9:]}, "0 images are left for training: at least 10"),
+        (
+            {
+                "images": GREY[:100],
+                "labels": np.arange(100) < 1,
+                "test_images": GREY[100:],
+                "test_labels": np.arange(200) < 9,
+            },
+            "the class True has one image that is not for the test: it has to be 2 or more",
+        ),
         ({"images": np.zeros((300, 20, 20), np.uint8)}, "1 images (299 were left out, the first: images[1]: the same"),
         ({"images": GREY, "test_images": GREY[:9] // 2, "labels": np.arange(300) % 2}, "only one of them has classes"),
         ({"images": np.array([None] * 300)}, "cannot be read"),

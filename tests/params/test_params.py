@@ -87,6 +87,11 @@ OWN |= {"split": {"seed": 0, "validation": 0.1, "test": 0.2}}
         ("recipes.fast.cae", ..., ["variants.cae_baseline.training", "'cae'", "recipes.fast", "choose from"]),
         ("datasets.mnist.split.validation", 6000, ["split", "61000", "60000"]),
         ("datasets.mnist.split.test", 10001, ["split", "10001", "10000"]),
+        ("datasets.mnist.split.train", 54995, ["datasets.mnist: split", "leave 5 of 60000 images", "10 or more"]),
+        ("datasets.emnist_letters.split.train", 25, ["split: train is 25", "26 classes", "26 or more"]),
+        ("datasets.emnist_balanced.split.validation", 46, ["split: validation is 46", "47 classes", "47 or more"]),
+        ("run.variants", [], ["run.variants", "at least 1 item"]),
+        ("run.datasets", [], ["run.datasets", "at least 1 item"]),
         ("run.variants", ["cae"], ["run.variants", "'cae' is not in variants", "cae_baseline"]),
         ("run.datasets", ["emnist"], ["run.datasets", "'emnist'", "choose from", "emnist_letters"]),
         ("datasets.mnist.kind", "imagenet", ["datasets.mnist: ", "'imagenet'", "'fashion_mnist'", "'folder'"]),
@@ -194,7 +199,11 @@ def test_an_unknown_variant_lists_the_choices(project):
     ("change", "words"),
     [
         ({"names": ["denoise"]}, ["names", "'denoise' is not in settings", "denoising"]),
-        ({"settings": {"denoising": {}}, "names": []}, ["settings: few_labels is missing", "settings: codecs is missing"]),
+        ({"names": []}, ["analyses.names", "at least 1 item"]),
+        (
+            {"settings": {"denoising": {}}, "names": ["denoising"]},
+            ["settings: few_labels is missing", "settings: codecs is missing"],
+        ),
         ({"nmaes": []}, ["analyses.nmaes", "unknown key"]),
     ],
 )

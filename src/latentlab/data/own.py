@@ -85,6 +85,15 @@ def prepare(name: str, source: Path, folder: Path, settings: Pictures | Arrays |
             raise OwnImagesError(f"{source}: split.{key} {share:g} of {total} images: it has to give {smallest} or more")
     if "t10k" not in parts:
         parts = dict(zip(idx.PARTS, _split(parts["train"], settings.split), strict=True))
+    both, num_validation = parts["train"], round(settings.split.validation * total)
+    for use, count in (("training", len(both.names) - num_validation), ("the test", len(parts["t10k"].names))):
+        if count < smallest:
+            raise OwnImagesError(f"{source}: {max(count, 0)} images are left for {use}: at least {smallest} are needed")
+    for name in classes:
+        if list(both.classes or []).count(name) < 2:
+            raise OwnImagesError(
+                f"{source}: the class {name} has one image that is not for the test: it has to be 2 or more"
+            )
     folder.mkdir(parents=True, exist_ok=True)
     for path in folder.iterdir():
         path.unlink()

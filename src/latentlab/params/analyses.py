@@ -20,7 +20,7 @@ class Analyses(Section):
     `latentlab.evaluation.NAME`.
     """
 
-    names: list[Name]
+    names: Annotated[list[Name], Field(min_length=1)]
     more_variants: Annotated[list[Name], Field(min_length=1)]
     baseline_names: list[Name]
     settings: dict[Name, dict[str, Any]]

@@ -23,6 +23,8 @@ OFFICIAL = {
     "emnist_balanced": (112_800, 18_800),
     "emnist_letters": (124_800, 20_800),
 }
+# and their classes; those that are not named have ten
+NUM_CLASSES = {"emnist_balanced": 47, "emnist_letters": 26}
 
 
 # kinds whose classes are the ten digits
@@ -87,6 +89,18 @@ class Official(_Dataset):
         ):
             if count > most:
                 raise ValueError(f"split: {what} is {count}, and {self.kind} has {most} images for that")
+        # of each class some images go into each part, and into what is left over
+        least, left = NUM_CLASSES.get(self.kind, 10), OFFICIAL[self.kind][0] - self.split.train - self.split.validation
+        for what, count in (("train", self.split.train), ("validation", self.split.validation)):
+            if count < least:
+                raise ValueError(
+                    f"split: {what} is {count}, and {self.kind} has {least} classes: it has to be {least} or more"
+                )
+        if 0 < left < least:
+            raise ValueError(
+                f"split: train + validation leave {left} of {OFFICIAL[self.kind][0]} images, and {self.kind} has {least} "
+                f"classes: leave none, or {least} or more"
+            )
         return self
 
     @property
