@@ -397,6 +397,12 @@ def test_what_is_no_finite_number_leaves_a_claim_open():
         assert "\n## A2\n" in write_page(entries, SOURCES)
 
 
+@pytest.mark.parametrize("nothing", [[], {}, None, [1.0, None], {"0": None}])
+def test_a_list_without_its_numbers_leaves_a_claim_open(nothing):
+    with pytest.raises(Missing, match="pca_8 has no numbers kl"):
+        Evidence({}, {"pca_8": {"kl": nothing}}, codecs()).numbers("pca_8", "kl")
+
+
 def of_curve(**columns: list[float]) -> Evidence:
     return Evidence({"a": Result(Run("a", "mnist", "fast", 0), {}, pd.DataFrame(columns))}, {}, codecs())
 

@@ -116,6 +116,12 @@ def test_a_comparison_shows_what_differs(key, varied):
     assert table["mse_to_first"].iloc[0] == 1
 
 
+def test_nothing_is_compared_with_an_error_of_zero():
+    found = made_up()
+    found.of("cae_filters_narrow", "fast")[0].metrics["test_mse"] = 0.0
+    assert comparison.comparison(PROJECT, found, "filters")["mse_to_first"].isna().all()
+
+
 def test_a_comparison_shows_every_figure_that_a_source_publishes():
     table = comparison.comparison(PROJECT, made_up(), "architectures").set_index("variant")
     assert table.loc["conv_bn_64", "published_svm_rbf_accuracy"] == 0.9878

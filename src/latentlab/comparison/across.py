@@ -21,12 +21,12 @@ def side_by_side(boards: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """
     columns = []
     for name, board in boards.items():
-        board = board.assign(recipe=board["recipe"].fillna(""))
-        pca = board[board["source"] == "baseline"].set_index("latent_dim")["test_mse"]
+        board = board.assign(recipe=board["recipe"].astype(object).fillna(""))
+        pca = board[board["source"] == "baseline"].drop_duplicates("latent_dim").set_index("latent_dim")["test_mse"]
         found = pd.DataFrame(
             {
                 f"test_mse_{name}": board["test_mse"],
-                f"mse_to_pca_{name}": board["test_mse"] / board["latent_dim"].map(pca),
+                f"mse_to_pca_{name}": board["test_mse"] / board["latent_dim"].map(pca[pca > 0]),
                 f"svm_rbf_{name}": board["svm_rbf_accuracy"],
             }
         )
@@ -40,7 +40,8 @@ def agreement(boards: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 
     Returns:
         `first`, `second`, `recipe`, `num_variants` that were run on both, and Spearman's rank correlation of their test MSE
-        (`by_test_mse`) and of the accuracy of their RBF probe (`by_svm_rbf`): 1 for the same order, -1 for the opposite.
+        (`by_test_mse`) and of the accuracy of their RBF probe (`by_svm_rbf`): 1 for the same order, -1 for the opposite,
+        and empty where all variants are equal, or there is only one.
     """
     lines = []
     for first, second in combinations(boards, 2):
@@ -48,6 +49,8 @@ def agreement(boards: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
         for recipe, found in both[both["source_first"] != "baseline"].groupby("recipe"):
             line = {"first": first, "second": second, "recipe": recipe, "num_variants": len(found)}
             for name, column in (("by_test_mse", "test_mse"), ("by_svm_rbf", "svm_rbf_accuracy")):
-                line[name] = found[f"{column}_first"].corr(found[f"{column}_second"], method="spearman")
+                values = found[[f"{column}_first", f"{column}_second"]].dropna()
+                if (values.nunique() > 1).all():
+                    line[name] = values.iloc[:, 0].corr(values.iloc[:, 1], method="spearman")
             lines.append(line)
     return pd.DataFrame(lines, columns=["first", "second", "recipe", "num_variants", "by_test_mse", "by_svm_rbf"])

@@ -80,8 +80,8 @@ def comparison(project: Params, results: Results, key: str) -> pd.DataFrame:
                 continue
             line: dict[str, Any] = {"variant": name, "recipe": recipe, **{key: variant.get(key) for key in varied}}
             line |= _means(replicates)
-            first = first or line["test_mse"]
-            line["mse_to_first"] = line["test_mse"] / first
+            first = line["test_mse"] if first is None else first
+            line["mse_to_first"] = line["test_mse"] / first if first else None
             known = project.published_on(results.dataset)
             figures = known[name].model_dump() if name in known else {}
             lines.append(line | {f"published_{key}": figure for key, figure in figures.items()})
@@ -133,7 +133,7 @@ def summary(table: pd.DataFrame) -> dict[str, dict[str, Any]]:
             "num_variants_at_or_better_than_published": int(met.sum()),
             **{f"worst_{key}": float(judged[key].max()) for key in ("mse_ratio", "bce_ratio") if judged[key].notna().any()},
             "smallest_test_mse": float(lines["test_mse"].min()),
-            "largest_svm_rbf_accuracy": float(lines["svm_rbf_accuracy"].max()),
+            **({"largest_svm_rbf_accuracy": float(best)} if (best := lines["svm_rbf_accuracy"].max()) == best else {}),
             "test_mse": dict(zip(lines["variant"], lines["test_mse"], strict=True)),
         }
     return made

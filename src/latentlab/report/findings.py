@@ -54,9 +54,10 @@ def compared(content: Content, comparison: Comparison) -> str | None:
         doubt = " (one seed: a small difference may be chance)"
     elif errors.iloc[-1] - errors.iloc[0] < 2 * float((spread**2).sum() ** 0.5):
         doubt = " (less than twice the spread over the seeds: not told apart)"
+    times = f": {errors.iloc[-1] / errors.iloc[0]:.2f} times as much" if errors.iloc[0] else ""
     return (
-        f"`{best}` has the smallest test MSE, {errors.iloc[0]:.5f}, and `{worst}` the largest, {errors.iloc[-1]:.5f}: "
-        f"{errors.iloc[-1] / errors.iloc[0]:.2f} times as much{doubt}."
+        f"`{best}` has the smallest test MSE, {errors.iloc[0]:.5f}, and `{worst}` the largest, "
+        f"{errors.iloc[-1]:.5f}{times}{doubt}."
     )
 
 
@@ -108,15 +109,19 @@ def compression(content: Content) -> str | None:
         return None
     small, best = str(sizes.idxmin()), str(quality.idxmax())
     png = content.codecs.loc[(content.codecs["codec"] == "png") & (content.codecs["layout"] == "sheet"), "bytes_per_image"]
+    beside = f"; PNG stores a sheet of all images without loss at {png.iloc[0]:.0f} bytes an image" if len(png) else ""
     return (
         f"At {bits} bits per number the codes take from {sizes[small]:.1f} bytes an image (`{small}`, {quality[small]:.1f} "
         f"dB) to {sizes[best]:.1f} bytes for the best quality (`{best}`, {quality[best]:.1f} dB), tables included, the "
-        f"decoder not; PNG stores a sheet of all images without loss at {png.iloc[0]:.0f} bytes an image."
+        f"decoder not{beside}."
     )
 
 
 def few_labels(content: Content) -> str | None:
-    """The best codes where labels are fewest, beside the raw pixels."""
-    fewest = min(content.settings["few_labels"]["label_counts"])
+    """The best codes where labels are fewest of the numbers that the classes allow, beside the raw pixels."""
+    counts = [int(name.split("/")[1]) for name in content.table("few_labels")["name"]]
+    if not counts:
+        return None
+    fewest = min(counts)
     path, words = f"few_labels/knn/{fewest}/mean", f"Test accuracy of nearest neighbours with {fewest} labelled images"
     return between(content, words, path, "{:.1%}", ("on the raw pixels", RAW_PIXELS, path))

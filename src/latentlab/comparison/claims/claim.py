@@ -52,9 +52,15 @@ class Evidence:
         return self.record(name, path, float(found))
 
     def numbers(self, name: str, path: str) -> list[float]:
-        """A list of numbers, or a table of them, of a variant."""
+        """A list of numbers, or a table of them, of a variant.
+
+        Raises:
+            Missing: It is empty, or one of them is undefined.
+        """
         found = self.at(name, path)
-        items = found.items() if isinstance(found, dict) else enumerate(found)
+        items = list(found.items() if isinstance(found, dict) else enumerate(found or ()))
+        if not items or any(value is None for _, value in items):
+            raise Missing(f"{name} has no numbers {path}")
         return [self.record(name, f"{path}/{key}", float(value)) for key, value in items]
 
     def curve(self, variant: str, column: str, least_epochs: int = 1) -> list[float]:

@@ -82,8 +82,7 @@ def generation(content: Content) -> Figure:
         axes[2].errorbar(means, np.arange(len(variants)) + place, xerr=spreads, color=colour, fmt="o", markersize=4)
     real = content.numbers("generation/real_frechet_distance").iloc[0]
     axes[2].axvline(real, color="black", linestyle="--", label="training images against test images")
-    logarithmic_x(axes[2])
-    axes[2].set(xlabel="Frechet distance (logarithmic)", title="Frechet distance: less is better")
+    axes[2].set(xlabel=f"Frechet distance ({logarithmic_x(axes[2])})", title="Frechet distance: less is better")
     legend_below(figure, columns=3)
     return figure
 
@@ -132,8 +131,7 @@ def rate_distortion(content: Content) -> Figure:
             sizes, _ = values_of(table, name, [f"{depth}/{bytes_name}" for depth in depths])
             quality, spreads = values_of(table, name, [f"{depth}/psnr" for depth in depths])
             panel.errorbar(sizes, quality, yerr=spreads, label=name, **look)
-        logarithmic_x(panel)
-        panel.set(xlabel="bytes per image (logarithmic)", title=title)
+        panel.set(xlabel=f"bytes per image ({logarithmic_x(panel)})", title=title)
     axes[0].set_ylabel("PSNR (dB)")
     legend_below(figure)
     figure.suptitle(f"{depths[0]} to {depths[-1]} bits for each number of the code; the decoder's weights are not counted")

@@ -107,7 +107,7 @@ def bars(
 
 
 def scatter(content: Content, x: str, y: str, title: str) -> Figure | None:
-    """A point for each variant, at two columns of the leaderboard, both axes logarithmic; a line joins those of PCA."""
+    """A point for each variant, at two columns of the leaderboard, axes logarithmic if they can be; a line joins PCA's."""
     table = content.lines(content.leaderboard)
     table = table.assign(svm_rbf_error=100 * (1 - table["svm_rbf_accuracy"])).dropna(subset=[x, y])
     points = table.set_index("variant").sort_values(x)
@@ -150,7 +150,6 @@ def probes(content: Content, *, untrained: bool = False) -> Figure | None:
     list_names(panel, names)
     panel.grid(axis="y", visible=True)
     panel.axhline(num_variants - 0.5, color=GREY, linewidth=1)
-    logarithmic_x(panel)
-    panel.set(xlabel="test error (%, logarithmic)", title="What the codes know about the classes")
+    panel.set(xlabel=f"test error (%, {logarithmic_x(panel)})", title="What the codes know about the classes")
     legend_below(figure, columns=3)
     return figure

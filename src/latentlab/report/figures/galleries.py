@@ -12,7 +12,7 @@ from latentlab.report.figures import pictures
 
 def of_arrays(
     content: Content,
-    draw: Callable[[dict[str, np.ndarray], str], Figure],
+    draw: Callable[[dict[str, np.ndarray], str], Figure | None],
     title: str,
     analysis: str,
     labels: Mapping[str, str],

@@ -101,15 +101,19 @@ def maps(
     return figure
 
 
-def spectra(power: dict[str, Array], title: str) -> Figure:
+def spectra(power: dict[str, Array], title: str) -> Figure | None:
     """Power spectra of the residuals, on one logarithmic scale; dashes mark the periods of two and of four pixels.
+
+    None where no residual has any power.
 
     Args:
         power: By name, (H, H), frequency zero in the middle, at [H / 2, H / 2].
         title: Of the figure.
     """
-    figure, panels = side_by_side(2.9 * len(power) + 0.8, 3.8, len(power), layout="compressed")
     positive = np.concatenate([values[values > 0] for values in power.values()])
+    if not len(positive):
+        return None
+    figure, panels = side_by_side(2.9 * len(power) + 0.8, 3.8, len(power), layout="compressed")
     scale = mpl.colors.LogNorm(positive.min(), positive.max())
     for panel, (name, values) in zip(panels, power.items(), strict=True):
         half = 0.5 / len(values)  # of a frequency step, so that each frequency is in the middle of its square
@@ -143,7 +147,9 @@ def distance_tables(tables: dict[str, Sequence[Sequence[float]]], title: str) ->
     for panel, table in zip(panels, tables.values(), strict=True):
         distances = np.array(table, float)
         np.fill_diagonal(distances, np.nan)
-        shown = panel.imshow(distances / np.nanmean(distances), cmap="viridis", vmin=0, vmax=2)
+        known = distances[np.isfinite(distances)]
+        # centres that are all in one place, or one alone, have no distances to compare with
+        shown = panel.imshow(distances / (known.mean() if known.any() else 1), cmap="viridis", vmin=0, vmax=2)
         panel.set(xticks=range(len(table)), yticks=range(len(table)))
         panel.tick_params(labelsize=7)
         panel.set_ylabel("class", fontsize=7)

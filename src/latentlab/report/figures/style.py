@@ -34,17 +34,25 @@ def side_by_side(
 
 
 def logarithmic_y(panel: Axes) -> None:
-    """Ticks at 1, 2 and 5 times powers of ten where that gives enough of them, written as plain numbers."""
+    """Ticks at 1, 2 and 5 times powers of ten where that gives enough of them, written as plain numbers.
+
+    Where something is drawn at 0, which has no logarithm and would not be seen, the axis stays linear.
+    """
+    if panel.dataLim.y0 <= 0:
+        return
     panel.set_yscale("log")
     low, high = panel.get_ylim()
     plain_numbers(panel.yaxis, (1, 2, 5) if high / low > 4 else (1, 1.5, 2, 2.5, 3, 4, 5, 6, 7, 8, 9))
 
 
-def logarithmic_x(panel: Axes) -> None:
-    """The same for the other axis, at 1, 2 and 5 times powers of ten."""
+def logarithmic_x(panel: Axes) -> str:
+    """The same for the other axis, at 1, 2 and 5 times powers of ten; what it has become: "logarithmic" or "linear"."""
+    if panel.dataLim.x0 <= 0:
+        return "linear"
     panel.set_xscale("log")
     low, high = panel.get_xlim()
     plain_numbers(panel.xaxis, (1, 2, 5) if high / low < 200 else (1,))
+    return "logarithmic"
 
 
 def plain_numbers(axis: Axis, steps: Sequence[float]) -> None:
