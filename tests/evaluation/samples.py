@@ -87,7 +87,7 @@ class Dense(Autoencoder):
     def __init__(self, shape: Shape) -> None:
         super().__init__()
         channels, height, width = shape
-        self.encoder = nn.Sequential(nn.Flatten(), nn.Linear(channels * (height // 2) * (width // 2), 5))
+        self.encoder = nn.Sequential(nn.Flatten(), nn.Linear(channels * -(-height // 2) * -(-width // 2), 5))
         self.decoder = nn.Sequential(nn.Linear(5, channels * height * width), nn.Unflatten(1, shape))
 
     def loss(self, x: Tensor, target: Tensor, generator: torch.Generator) -> dict[str, Tensor]:

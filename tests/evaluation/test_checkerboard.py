@@ -71,7 +71,7 @@ def test_steps_at_the_edges_of_blocks(shape):
     x = images(shape)
     small = F.avg_pool2d(x, 2)
     flat = F.interpolate(small, scale_factor=2, mode="nearest")
-    assert block_ratios(flat, x)["block_ratio"] > 1000  # there is no step inside at all
+    assert block_ratios(flat, x)["block_ratio"] is None  # there is no step inside at all
     blocky = 0.7 * flat + 0.3 * x
     ratios = block_ratios(blocky, x)
     assert ratios["block_ratio"] > 1.5 * ratios["real_block_ratio"]

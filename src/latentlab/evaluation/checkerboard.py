@@ -22,7 +22,7 @@ def analyse(subject: Subject, _settings: Settings) -> Analysis:
     targets = subject.data.test.images
     outputs = subject.decode(subject.encode(targets)).clamp(0, 1)
     spectrum = residual_spectrum(outputs, targets)
-    numbers = energy_ratios(spectrum) | block_ratios(outputs, targets)
+    numbers = {**energy_ratios(spectrum), **block_ratios(outputs, targets)}
     return Analysis(numbers, {"spectrum": torch.fft.fftshift(spectrum).float().numpy()})
 
 
@@ -59,7 +59,7 @@ def energy_ratios(spectrum: Tensor) -> dict[str, float]:
     }
 
 
-def block_ratios(outputs: Tensor, targets: Tensor) -> dict[str, float]:
+def block_ratios(outputs: Tensor, targets: Tensor) -> dict[str, float | None]:
     """Steps between neighbouring pixels across the edges of blocks, over those inside the blocks.
 
     Args:
@@ -68,7 +68,8 @@ def block_ratios(outputs: Tensor, targets: Tensor) -> dict[str, float]:
 
     Returns:
         block_ratio: Mean absolute step along rows and columns between two blocks of 2x2 pixels over the mean step inside
-            them, of the outputs; 1 where edges are nothing special, more where the blocks can be seen.
+            them, of the outputs; 1 where edges are nothing special, more where the blocks can be seen; None where there are
+            steps at the edges alone.
         real_block_ratio: The same of the targets, which is what a perfect reconstruction has.
         block_ratio_period_4, real_block_ratio_period_4: The same for blocks of 4x4 pixels.
     """
@@ -80,14 +81,16 @@ def block_ratios(outputs: Tensor, targets: Tensor) -> dict[str, float]:
     }
 
 
-def _block_ratio(images: Tensor, period: int) -> float:
+def _block_ratio(images: Tensor, period: int) -> float | None:
     """Steps across the edges of blocks over steps inside; 1 for images without a step across edges."""
     along_rows = images.diff(dim=3).abs().double().mean(dim=(0, 1, 2))  # (W - 1,)
     along_columns = images.diff(dim=2).abs().double().mean(dim=(0, 1, 3))  # (H - 1,)
     steps = along_rows + along_columns
     is_edge = torch.arange(len(steps)) % period == period - 1
     across, inside = steps[is_edge].mean(), steps[~is_edge].mean()
-    return float(across / inside.clamp_min(1e-9)) if across > 0 else 1.0
+    if across > 0:
+        return float(across / inside) if inside > 0 else None
+    return 1.0
 
 
 def _ratio(spectrum: Tensor, line: int) -> float:

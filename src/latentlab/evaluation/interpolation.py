@@ -30,7 +30,10 @@ class Settings(Section):
 
 
 def analyse(subject: Subject, settings: Settings) -> Analysis:
-    """Ways between random pairs of test images, of equal and of different classes, and the way between the two images."""
+    """Ways between random pairs of test images, of equal and of different classes, and the way between the two images.
+
+    None for what is measured of pairs, where there is no such pair.
+    """
     test, real = subject.data.test, subject.data.train.images
     # without classes each image is one of its own
     labels = torch.arange(len(test)) if test.labels is None else test.labels
@@ -45,9 +48,11 @@ def analyse(subject: Subject, settings: Settings) -> Analysis:
         arrays[f"interpolation_{name}"] = pictures.as_bytes(shown.numpy())
         numbers[name] = {
             kind: smoothness(subject.encode, subject.decode, test.images, chosen, settings.num_steps, way, real)
+            if len(chosen)
+            else None
             for kind, chosen in pairs.items()
         }
-    firsts = test.images[pairs["different_classes"][:, 0]]
+    firsts = test.images[next(chosen for chosen in reversed(pairs.values()) if len(chosen))[:, 0]]
     numbers["real_distance"], _ = nearest(firsts, real).means()
     return Analysis(numbers, arrays, {name: pictures.framed(array[None]) for name, array in arrays.items()})
 
@@ -106,10 +111,7 @@ def draw_pairs(labels: Tensor, num_pairs: int, equal: bool, seed: int) -> Tensor
         seed: Of the draw.
 
     Returns:
-        (P, 2) indices.
-
-    Raises:
-        ValueError: There is no such pair.
+        (P, 2) indices; none if there is no such pair.
     """
     generator = torch.Generator().manual_seed(seed)
     firsts = torch.randint(len(labels), (num_pairs,), generator=generator)
@@ -125,7 +127,7 @@ def draw_pairs(labels: Tensor, num_pairs: int, equal: bool, seed: int) -> Tensor
                 pairs.append([candidate, int(partners[chosen])])
                 break
         else:
-            raise ValueError(f"among {len(labels)} images there are no two of {'equal' if equal else 'different'} classes")
+            return torch.empty(0, 2, dtype=torch.int64)
     return torch.tensor(pairs)
 
 
@@ -161,7 +163,7 @@ def smoothness(
     frames = torch.stack([decode(way(codes_first, codes_second, share)) for share in shares])  # (num_steps, P, C, H, W)
     steps = (frames[1:] - frames[:-1]).flatten(2).square().mean(dim=2).sqrt()  # (num_steps - 1, P)
     # a way on which nothing changes is even
-    ratios = torch.where(steps.mean(0) > 0, steps.amax(0) / steps.mean(0).clamp_min(1e-12), torch.ones(len(pairs)))
+    ratios = torch.where(steps.mean(0) > 0, steps.amax(0) / steps.mean(0), torch.ones(len(pairs)))
     middle = decode(way(codes_first, codes_second, 0.5))
     return {
         "step_ratio": float(ratios.double().mean()),

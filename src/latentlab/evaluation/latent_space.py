@@ -153,6 +153,10 @@ def tsne(codes: Array, perplexity: float, seed: int) -> Array:
     """
     if _are_one(codes):
         return np.zeros((len(codes), 2), np.float32)
+    if np.ptp(codes, axis=0).max() < 1e-3 * np.abs(codes).max():  # in float32 their mean would hide how they differ
+        codes = codes - codes.mean(axis=0, dtype=np.float64)
+    if codes.shape[1] == 1:  # it begins with two principal components
+        codes = np.column_stack([codes, np.zeros_like(codes)])
     model = openTSNE.TSNE(
         perplexity=min(perplexity, (len(codes) - 1) / 3),
         negative_gradient_method="bh",
