@@ -22,7 +22,6 @@ from latentlab.tracking.processes import process_tags
 # hundreds of metrics hide those by which people compare. The part of a name before the slash is the chart's section.
 HEADLINES = {
     **{f"test_{each}": f"test/{each}" for each in ("mse", "psnr", "ssim", "mae", "bce")},
-    "validation_mse": "validation/mse",
     "latent_dim": "size/latent_dim",
     "num_parameters/total": "size/num_parameters",
     "num_macs/total": "size/num_macs",
@@ -32,7 +31,6 @@ HEADLINES = {
     "latent_space/silhouette": "latent_space/silhouette",
     "generation/standard_normal/frechet_distance": "generation/frechet_distance",
     "compression/4/mse": "compression/mse_at_4_bits",
-    "compression/4/bytes_alone": "compression/bytes_at_4_bits",
     "checkerboard/energy_ratio": "checkerboard/energy_ratio",
     "few_labels/svm_rbf/100/mean": "few_labels/svm_rbf_of_100",
     "untrained/svm_linear_accuracy": "untrained/svm_linear_accuracy",
