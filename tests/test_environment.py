@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from urllib.request import build_opener
+from urllib.request import build_opener, proxy_bypass
 
 import pytest
 import requests
@@ -112,11 +112,14 @@ def serving(text: bytes) -> Iterator[str]:
         server.shutdown()
 
 
-@pytest.mark.parametrize("before", ["", "example.com", "*"])
-def test_a_server_on_this_machine_is_asked_without_the_proxy(monkeypatch, before):
+@pytest.mark.parametrize("name", ["no_proxy", "NO_PROXY"])
+@pytest.mark.parametrize("before", ["", "192.0.2.2", "*"])
+def test_a_server_on_this_machine_is_asked_without_the_proxy(monkeypatch, before, name):
     """By requests, as MLflow asks, and by urllib, as downloads do."""
-    for name in ("no_proxy", "NO_PROXY", "MATPLOTLIBRC"):
-        monkeypatch.setenv(name, before)  # restored in the end
+    for each in ("no_proxy", "NO_PROXY", "MATPLOTLIBRC"):
+        monkeypatch.setenv(each, "")  # restored in the end
+        monkeypatch.delenv(each)
+    monkeypatch.setenv(name, before)
 
     def answers(url: str) -> set[bytes]:
         with build_opener().open(url, timeout=5) as answer:
@@ -127,8 +130,8 @@ def test_a_server_on_this_machine_is_asked_without_the_proxy(monkeypatch, before
         assert answers(url) == {b"server" if before == "*" else b"proxy"}
         environment.prepare(Path(os.devnull))
         assert answers(url) == {b"server"}
-        if before != "*":
-            assert answers("http://192.0.2.1/") == {b"proxy"}
+        for other in ("192.0.2.1", "192.0.2.2"):
+            assert bool(proxy_bypass(other)) == (before in (other, "*"))
 
 
 def test_figures_do_not_depend_on_the_users_matplotlibrc(tmp_path, monkeypatch):

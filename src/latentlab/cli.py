@@ -67,7 +67,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # file names may hold what the terminal has no letters for
     if arguments is None:
-        environment.prepare(_project())
+        try:
+            environment.prepare(_project())
+        except FileNotFoundError:
+            _fail("the working folder is not there any more")
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
         code = get_command(app).main(given or ["--help"], prog_name="latentlab", standalone_mode=False)

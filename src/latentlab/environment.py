@@ -4,7 +4,7 @@ import os
 import sys
 from importlib.util import find_spec
 from pathlib import Path
-from urllib.request import getproxies
+from urllib.request import getproxies_environment
 
 _THIS_MACHINE = "localhost,127.0.0.1,::1"
 
@@ -17,11 +17,10 @@ def prepare(project: Path) -> None:
     everywhere. Exits with 2 if Python does not take the sources.
     """
     _run_own_sources(project)
-    if getproxies():
-        for name in ("no_proxy", "NO_PROXY"):
-            before = os.environ.get(name, "")
-            if before != "*":
-                os.environ[name] = ",".join(filter(None, [before, _THIS_MACHINE]))
+    if getproxies_environment().keys() - {"no"}:
+        before = os.environ.get("no_proxy") or os.environ.get("NO_PROXY", "")
+        if before != "*":  # of the two names the first one counts
+            os.environ["no_proxy"] = ",".join(filter(None, [before, _THIS_MACHINE]))
     matplotlib = find_spec("matplotlib")
     if matplotlib and matplotlib.origin:
         os.environ["MATPLOTLIBRC"] = str(Path(matplotlib.origin).with_name("mpl-data") / "matplotlibrc")

@@ -172,6 +172,14 @@ def test_outputs_that_are_missing_come_from_the_cache_without_a_run(tiny):
     assert ran(tiny.repro()) == []
 
 
+def test_what_is_here_is_taken_for_a_result_only_if_it_is_the_one_of_dvc_lock(tiny):
+    tiny.repro()
+    shutil.rmtree(tiny.folder / ".dvc/cache")
+    tiny.write("a.txt", "junk")
+    assert ran(tiny.repro()) == ["row@a"]
+    assert (tiny.folder / "a.txt").read_text(encoding="utf-8") == "first\na\n"
+
+
 def test_what_the_cache_lacks_comes_from_the_remote_when_it_is_asked_for(tiny):
     tiny.repro()
     with Repo() as repo, repo.config.edit() as config:
@@ -344,6 +352,12 @@ stages:
     params: [names]
     outs:
       - table.txt: {cache: false}
+  both:
+    cmd: cat ${title} text > both.txt
+    deps: [text]
+    params: [title]
+    outs:
+      - both.txt: {cache: false}
 """
 
 
@@ -354,8 +368,9 @@ def test_after_a_merge_of_branches_the_stages_of_both_are_kept_and_what_depends_
         options = [word for value in [*names, f"merge.conflictStyle={style}"] for word in ("-c", value)]
         assert subprocess.run(["git", *options, *arguments], capture_output=True, check=False).returncode == code
 
-    def commit(*names: str) -> None:
-        tiny.write("params.yaml", "".join(["names:\n", *(f"- {name}\n" for name in names)]))
+    def commit(*names: str, text: str = "x", title: str = "-n") -> None:
+        tiny.write("text", f"{text}\n")
+        tiny.write("params.yaml", "".join([f"title: {title}\n", "names:\n", *(f"- {name}\n" for name in names)]))
         tiny.repro()
         git("add", "--all")
         git("commit", "--quiet", "--message", "a step")
@@ -366,21 +381,22 @@ def test_after_a_merge_of_branches_the_stages_of_both_are_kept_and_what_depends_
     git("init", "--quiet", "--initial-branch", "first")
     commit("a")
     git("branch", "second")
-    commit("a", "b")
+    commit("a", "b", text="y")  # and both change one stage
     git("checkout", "--quiet", "second")
-    commit("a", "c")
+    commit("a", "c", title="-E")
     git("merge", "first", code=1)
     assert "<<<<<<< " in (tiny.folder / "table.txt").read_text(encoding="utf-8")
     before = tiny.folder.joinpath("dvc.lock").read_bytes()
-    assert tiny.error() == "params.yaml: line 3: a merge of git has left both sides here: choose, and remove its marks"
+    assert tiny.error() == "params.yaml: line 4: a merge of git has left both sides here: choose, and remove its marks"
     assert tiny.folder.joinpath("dvc.lock").read_bytes() == before
     (found,) = doctor._dvc()
     assert (found.level, found.seen) == ("problem", "a merge has left both sides in dvc.lock")
-    tiny.write("params.yaml", "names:\n- a\n- b\n- c\n")
+    tiny.write("params.yaml", "title: -E\nnames:\n- a\n- b\n- c\n")
     said = tiny.repro()
     assert said.startswith("dvc.lock: the stages of both sides of the merge are kept\n")
-    assert ran(said) == ["table"]
-    assert "1 ran, 0 from DVC's cache, 3 were up to date" in said
+    assert sorted(ran(said)) == ["both", "table"]
+    assert "2 ran, 0 from DVC's cache, 3 were up to date" in said
+    assert (tiny.folder / "both.txt").read_text(encoding="utf-8") == "y$\n"
     assert (tiny.folder / "table.txt").read_text(encoding="utf-8") == "a\nb\nc\n"
     with Repo() as repo:
         assert repo.status("dvc.yaml") == {}

@@ -62,11 +62,13 @@ def reproduce(targets: Sequence[str], num_jobs: int | None, backend: str, offlin
 
     if offline:
         os.environ.pop("MLFLOW_TRACKING_URI", None)
-    uri = os.environ.get("MLFLOW_TRACKING_URI")
-    if uri:
-        from latentlab.tracking.store import check_server
+    uri = None
+    if os.environ.get("MLFLOW_TRACKING_URI"):
+        from latentlab.tracking.store import check_server, other_store
 
-        check_server(uri)
+        uri = other_store(paths.project_root())
+        if uri:
+            check_server(uri)
     code = runner.reproduce(targets, num_jobs, backend, pull)
     if uri and code < 128:
         from latentlab.tracking.store import TrackingError

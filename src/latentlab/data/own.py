@@ -273,10 +273,16 @@ def _read_folder(source: Path, settings: Pictures) -> tuple[dict[str, Labelled],
 def _files(root: Path) -> Iterator[Path]:
     """Picture files below a folder by their names, sorted; hidden ones and those with other endings are none."""
     for folder, folders, names in os.walk(root):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        folders[:] = sorted(name for name in folders if not _is_hidden(name))
         for name in sorted(names):
-            if Path(name).suffix.lower() in SUFFIXES and not name.startswith("."):
+            if Path(name).suffix.lower() in SUFFIXES and not _is_hidden(name):
                 yield Path(folder, name)
+
+
+def _is_hidden(name: str) -> bool:
+    """Whether .dvcignore has a name, so that DVC would not see what changes there."""
+    ends = ("~", ".bak", ".orig", ".rej", ".tmp")
+    return name.startswith((".", "~$")) or name.endswith(ends) or name == "lost+found"
 
 
 def _read(path: Path, settings: Pictures) -> Array | str:

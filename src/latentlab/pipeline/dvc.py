@@ -5,6 +5,7 @@ import json
 import os
 import re
 import shutil
+import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from copy import deepcopy
@@ -21,14 +22,12 @@ from dvc.stage.serialize import to_lockfile
 from dvc.utils.serialize import load_path, modify_yaml, parse_yaml
 from dvc_data.hashfile.tree import Tree
 
-from latentlab.errors import MachineError, no_space
+from latentlab.errors import MachineError, UserError, no_space
 from latentlab.files import replacing, settle
 
 Stage = Any  # DVC's own has no types
-# what git writes where two branches have changed the same lines; as `merge.conflictStyle` says also what was there before
-_CONFLICT = re.compile(
-    r"^<{7} [^\n]*\n(?P<ours>.*?)(?:^\|{7}[^\n]*\n.*?)?^={7}\n(?P<theirs>.*?)^>{7} [^\n]*\n?", re.DOTALL | re.MULTILINE
-)
+# what git writes where two branches have changed the same lines
+_CONFLICT = re.compile(r"^<{7} .*?^={7}$.*?^>{7} ", re.DOTALL | re.MULTILINE)
 
 
 def other_process(repo: Repo) -> str:
@@ -96,7 +95,8 @@ def check_out(stage: Stage) -> tuple[bool, list[str]]:
     Returns and raises what `restore` does.
     """
     missing = [out for out in stage.outs if not out.exists]
-    if any(out.changed_cache() for out in missing):  # it is not there either
+    # DVC looks at what is here only where its cache has what it should be
+    if any(out.exists and out.workspace_status() for out in stage.outs) or any(out.changed_cache() for out in missing):
         return False, []
     for out in missing:
         out.checkout()
@@ -211,18 +211,31 @@ def has_conflict(path: Path) -> bool:
 def keep_both_sides(path: Path, scratch: Path) -> None:
     """Makes a whole dvc.lock of one with git's marks of a conflict: it has the stages of both sides.
 
-    Of a stage of both it takes ours: if that does not fit the files and parameters of now, the stage is stale, as always.
+    Git merges the lines of a stage one by one, to what nobody has made; so the sides are taken as they were. Of a stage of
+    both it takes ours: if that does not fit the files and parameters of now, the stage is stale, as always.
 
     Raises:
+        UserError: Git does not have the two sides any more.
         DvcException: A side of it is no YAML.
     """
-    text = path.read_text(encoding="utf-8")
-    theirs = parse_yaml(_CONFLICT.sub(r"\g<theirs>", text), path)
+    ours, theirs = _side(path, 2), _side(path, 3)
     with replacing(path, scratch) as copy:
-        copy.write_text(_CONFLICT.sub(r"\g<ours>", text), encoding="utf-8")
+        copy.write_text(ours, encoding="utf-8")
         with modify_yaml(copy) as lock:
-            for name, stage in theirs.get("stages", {}).items():
-                lock.setdefault("stages", {}).setdefault(name, stage)
+            lock["stages"] = (parse_yaml(theirs, path).get("stages") or {}) | (lock.get("stages") or {})
+
+
+def _side(path: Path, number: int) -> str:
+    """What git has of a file of a merge: 2 is ours, 3 theirs."""
+    shown = subprocess.run(
+        ["git", "show", f":{number}:./{path.as_posix()}"], capture_output=True, text=True, encoding="utf-8", check=False
+    )
+    if shown.returncode:
+        raise UserError(
+            f"{path} has the marks of a merge that git knows nothing of any more: take the file of a commit before it, "
+            f"git restore --source=COMMIT {path}"
+        )
+    return shown.stdout
 
 
 class Locks:

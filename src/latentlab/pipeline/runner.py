@@ -245,7 +245,7 @@ class Reproduction:
             self._say_damaged(stage, damaged)
             if is_there:
                 return True
-            if self.remote:
+            if self.remote and any(out.use_cache and not out.exists for out in stage.outs):
                 _say(f"outputs are missing that DVC's remote `{self.remote}` may have: Ctrl-C, then latentlab repro --pull")
                 self.remote = None  # said once
         stage.remove_outs(ignore_remove=False, force=False)

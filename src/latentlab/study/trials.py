@@ -88,8 +88,10 @@ def kind(trial: FrozenTrial) -> str:
         return trial.state.name.lower()
     if trial.state == TrialState.FAIL:  # by itself, or because its worker was stopped or is gone
         return "failed" if reason == Reason.LOSS else "retried"
-    if reason in UNTRAINED or "configuration" not in trial.user_attrs:  # told by hand, with Optuna's own commands
+    if reason in UNTRAINED or "configuration" not in trial.user_attrs:
         return "untrained"
+    if trial.state == TrialState.COMPLETE and trial.user_attrs.get("errors", [])[-1:] != trial.values[:1]:
+        return "untrained"  # told by hand, with Optuna's own commands
     return "finished" if trial.state == TrialState.COMPLETE else "stopped"
 
 
