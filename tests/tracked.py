@@ -60,8 +60,7 @@ def outputs(folder: Path, test_mse: float | None, seed: int = 0, **measured: flo
         *([("metrics", "test/mse", test_mse)] if test_mse is not None else []),
         *((name, f"{name}/{name}", value) for name, value in measured.items()),
     ):
-        (folder / f"{name}.json").write_text(json.dumps({metric: value}), encoding="utf-8")
-        parts[name] = describe.Measured({metric: value}, [folder / f"{name}.json"])
+        parts[name] = describe.Measured({metric: value}, {folder / f"{name}.json": json.dumps({metric: value}).encode()})
     return describe.RunOutputs(
         description=description,
         note="what it is",

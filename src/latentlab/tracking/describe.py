@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,14 +41,17 @@ _SOURCES = ("src", "*.yaml", "requirements.lock")
 
 @dataclass(frozen=True)
 class Measured:
-    """The headlines of one JSON file of results, by their names in MLflow, and the files to show beside it."""
+    """The headlines of one JSON file of results, by their names in MLflow; that file, and those to show beside it.
+
+    The files are held as they were at one moment: another stage may make them anew at any.
+    """
 
     metrics: dict[str, float]
-    files: list[Path]
+    files: dict[Path, bytes]
 
     def digest(self) -> str:
         """Changes with any byte of the files."""
-        return hashlib.sha256(b"".join(path.read_bytes() for path in self.files)).hexdigest()[:16]
+        return hashlib.sha256(b"".join(self.files.values())).hexdigest()[:16]
 
 
 @dataclass(frozen=True)
@@ -104,7 +108,7 @@ def about(project: Params, run: Run, variant: Variant, training: Training) -> tu
 
 def _measured(run: Run, fingerprint: str) -> Iterator[tuple[str, Measured]]:
     for path in sorted({each for file in (run.metrics, run.analysis("any")) for each in file.parent.glob("[!.]*.json")}):
-        numbers = json.loads(path.read_text(encoding="utf-8"))
+        numbers = json.loads(content := path.read_bytes())
         if numbers.pop("provenance")["training"]["fingerprint"] != fingerprint:
             continue
         # git has the numbers, also of what is made again just now, and not what lies beside them
@@ -117,7 +121,9 @@ def _measured(run: Run, fingerprint: str) -> Iterator[tuple[str, Measured]]:
         else:
             numbers = {path.stem: numbers}
             beside = sorted(run.arrays(path.stem).glob("[!.]*.png"))
-        yield path.stem, Measured(dict(headlines(numbers)), [path, *beside])
+        with suppress(FileNotFoundError):  # its stage has begun again, and will log it
+            files = {path: content} | {each: each.read_bytes() for each in beside}
+            yield path.stem, Measured(dict(headlines(numbers)), files)
 
 
 def headlines(numbers: dict[str, Any]) -> Iterator[tuple[str, float]]:

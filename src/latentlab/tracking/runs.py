@@ -10,6 +10,8 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import mlflow
@@ -301,11 +303,14 @@ def _finish(run_id: str) -> None:
 def _log_measured(run_id: str, measured: dict[str, Measured], logged: dict[str, str]) -> None:
     """Adds what is not logged yet."""
     client = mlflow.MlflowClient()
-    for name, part in measured.items():
-        if name not in logged:
-            log_metrics(run_id, part.metrics, 0)
-            for path in part.files:
-                client.log_artifact(run_id, str(path), path.parent.name if path.suffix == ".png" else None)
+    with TemporaryDirectory() as folder:
+        for name, part in measured.items():
+            if name not in logged:
+                log_metrics(run_id, part.metrics, 0)
+                for path, content in part.files.items():
+                    copy = Path(folder) / path.name
+                    copy.write_bytes(content)
+                    client.log_artifact(run_id, str(copy), path.parent.name if path.suffix == ".png" else None)
     tag(run_id, {"evaluation": json.dumps(logged | {name: part.digest() for name, part in measured.items()})})
 
 
