@@ -378,6 +378,21 @@ def test_seeds_are_paired_and_only_common_ones_count():
         gathered({1}, {0, 2})
 
 
+def test_seeds_of_which_not_all_was_measured_do_not_count():
+    without = [
+        replace(
+            each, metrics={key: value for key, value in each.metrics.items() if key != "denoising" or not each.run.seed}
+        )
+        for each in world(seeds=3).runs
+    ]
+    found = replace(world(), runs=without)
+    names = {claim.name for claim in CLAIMS if judged(claim.name, found).num_seeds == 1}
+    assert judged("A2", found).num_seeds == 3
+    assert names
+    for name in names:
+        assert judged(name, found).verdict == judged(name, world()).verdict
+
+
 def test_short_trainings_leave_open_what_happens_later():
     found = world()
     short = replace(found, runs=[replace(each, curve=each.curve[:4]) for each in found.runs])

@@ -122,6 +122,7 @@ def judge(claim: Claim, results: Results, codecs: pd.DataFrame, recipe: str) -> 
     seeds: list[Evidence] = []
     try:
         seeds = gather(claim.variants, results, codecs, recipe)
+        seeds = [seed for seed in seeds if _has_all(claim, seed)] or seeds  # not all seeds need have been analysed
         checks = [_check(requirement, seeds) for requirement in claim.holds]
         for quantity, seed in product(claim.beside, seeds):
             quantity.value(seed)  # which records the numbers that it reads
@@ -132,6 +133,18 @@ def judge(claim: Claim, results: Results, codecs: pd.DataFrame, recipe: str) -> 
     verdicts = {check.verdict for check in checks}
     verdict: Verdict = next((each for each in ("does_not_hold", "undecided") if each in verdicts), "holds")
     return Judgement(verdict, _reason(verdict, seeds), len(seeds), checks, _numbers(seeds))
+
+
+def _has_all(claim: Claim, seed: Evidence) -> bool:
+    """Whether all that the claim's quantities ask for has been measured of a seed."""
+    try:
+        for quantity in (*(requirement.quantity for requirement in claim.holds), *claim.beside):
+            quantity.value(seed)
+    except Missing:
+        return False
+    except ZeroDivisionError:
+        pass
+    return True
 
 
 def gather(variants: Sequence[str], results: Results, codecs: pd.DataFrame, recipe: str) -> list[Evidence]:
