@@ -75,7 +75,7 @@ def test_what_the_analyses_leave(small_project):
     report = (folder / "reports/mnist/report.md").read_text(encoding="utf-8")
     assert all(f"## {title}" in report for title in ("Denoising", "Generation", "Checkerboards"))
     run = small_project.runs()[f"{VARIANT}-mnist-fast-0"]
-    assert "denoising/0.2.gain_db" in run.data.metrics
+    assert "denoising/mse_at_0.2" in run.data.metrics
 
 
 def test_a_new_analysis_touches_its_module_its_numbers_and_its_section(small_project):
