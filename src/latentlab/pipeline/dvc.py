@@ -130,7 +130,7 @@ def restore(stage: Stage) -> tuple[bool, list[str]]:
 
 
 def _take(stage: Stage) -> list[str]:
-    """Keeps outputs that came from DVC's cache; removes them if objects were damaged, and returns these."""
+    """Keeps outputs that are there without a run; removes them if DVC's cache had damaged objects, and returns these."""
     stage.save(run_cache=False)
     damaged = _remove_damaged(stage)
     if damaged:
