@@ -269,6 +269,16 @@ def test_bce_and_mse_are_means_over_pixels_as_torch_defines_them():
         assert torch.allclose(reconstruction_loss(model, x, target, kind)["loss"], reference(output, target), rtol=1e-5)
 
 
+@pytest.mark.parametrize("name", ["cae_baseline", "mlp_8", "vae_2", "superres_64"])
+def test_in_evaluation_mode_the_losses_have_the_error_of_the_reconstructions(name):
+    model = models.build(PROJECT.variant(name), SHAPE, 0)
+    x, target = batch(name)
+    assert "mse" not in model.loss(x, target, torch.Generator())
+    model.eval()
+    mse = model.loss(x, target, torch.Generator())["mse"]
+    assert torch.allclose(mse, (model(x) - target).square().mean(), rtol=1e-6)
+
+
 def test_vae_loss_against_torch_distributions():
     model = models.build(PROJECT.variant("vae_2"), SHAPE, 0)
     x, target = batch("vae_2")

@@ -33,6 +33,8 @@ class Autoencoder(nn.Module, ABC):
     def loss(self, x: Tensor, target: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
         """Losses of a batch as scalars, of which "loss" is minimised.
 
+        In evaluation mode also "mse", the squared error per pixel of the reconstructions that `forward` gives.
+
         Args:
             x: (B, C, h, w), what the encoder sees.
             target: (B, C, H, W), what the decoder should give; for a plain autoencoder the same tensor.
@@ -73,8 +75,10 @@ def reconstruction_loss(model: Autoencoder, x: Tensor, target: Tensor, kind: Rec
     """
     logits = model.decode_logits(model.encode(x))
     if kind == "bce":
-        return {"loss": binary_cross_entropy_sum(logits, target) / target.numel()}
-    return {"loss": F.mse_loss(torch.sigmoid(logits), target)}
+        losses = {"loss": binary_cross_entropy_sum(logits, target) / target.numel()}
+    else:
+        losses = {"loss": F.mse_loss(torch.sigmoid(logits), target)}
+    return losses if model.training else losses | {"mse": F.mse_loss(torch.sigmoid(logits), target)}
 
 
 def binary_cross_entropy_sum(logits: Tensor, target: Tensor) -> Tensor:

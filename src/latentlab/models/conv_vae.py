@@ -3,6 +3,7 @@
 from typing import Annotated, final
 
 import torch
+import torch.nn.functional as F
 from pydantic import Field, NonNegativeFloat, PositiveInt
 from torch import Tensor, nn
 
@@ -80,4 +81,5 @@ class ConvVAE(Autoencoder):
         logits = self.decode_logits(mean + torch.exp(0.5 * log_variance) * epsilon)
         bce_sum = binary_cross_entropy_sum(logits, target) / len(x)
         kl = -0.5 * (1 + log_variance - mean**2 - log_variance.exp()).sum() / len(x)
-        return {"loss": bce_sum + self.beta * kl, "bce_sum": bce_sum, "kl": kl}
+        losses = {"loss": bce_sum + self.beta * kl, "bce_sum": bce_sum, "kl": kl}
+        return losses if self.training else losses | {"mse": F.mse_loss(self.decode(mean), target)}

@@ -184,7 +184,7 @@ def _prefixed(prefix: str, losses: dict[str, float]) -> dict[str, float]:
 
 @torch.inference_mode()
 def validate(model: Autoencoder, inputs: Tensor, targets: Tensor, seed: int) -> dict[str, float]:
-    """Means of the model's losses over images, and "mse" per pixel of the reconstructions, without training.
+    """Means of the model's losses in evaluation mode over images, of which "mse" is per pixel, without training.
 
     The noise in a loss is drawn anew from `seed`, so that two epochs meet the same one.
     """
@@ -192,7 +192,6 @@ def validate(model: Autoencoder, inputs: Tensor, targets: Tensor, seed: int) -> 
     noise = torch.Generator(inputs.device).manual_seed(seed)
     sums: dict[str, Tensor] = {}
     for x, target in zip(inputs.split(BATCH_SIZE), targets.split(BATCH_SIZE), strict=True):
-        losses = model.loss(x, target, noise) | {"mse": (model(x) - target).square().mean()}
-        for name, value in losses.items():
+        for name, value in model.loss(x, target, noise).items():
             sums[name] = sums.get(name, torch.zeros_like(value)) + value * len(x)
     return {name: float(total) / len(inputs) for name, total in sums.items()}
