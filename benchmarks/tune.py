@@ -50,7 +50,7 @@ def changed(settings: Training, changes: list[str]) -> Training:
         place = document
         for section in sections:
             place = place[section]
-        place[last] = YAML(typ="safe", pure=True).load(value)
+        place[last] = YAML(typ="safe").load(value)
     return Training.model_validate(document)
 
 

@@ -146,7 +146,7 @@ def test_a_name_that_dvc_cannot_address(tmp_path):
         (f"a: {'9' * 5000}", ["line 1", "'999"]),
         (f"device: 0x{'f' * 3000}", ["device", "more than a hundred digits"]),
         ('"\\U0011FFFF": 1', ["not YAML"]),
-        ("a: b: c", ["not YAML: line 1, column 5: mapping values are not allowed here"]),
+        ("a: b: c", ["not YAML: line 1, column 5: mapping values are not allowed"]),
         ("", ["valid dictionary"]),
         ("- a list", ["valid dictionary"]),
     ],

@@ -70,7 +70,7 @@ def read_yaml(path: Path) -> Any:
     """
     if path.exists() and not path.is_file():
         raise ParamsError(f"{path}: is not a file")
-    reader = YAML(typ="safe", pure=True)
+    reader = YAML(typ="safe")
     reader.Constructor = _Constructor
     try:
         return reader.load(path.read_text(encoding="utf-8"))
