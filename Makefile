@@ -59,9 +59,8 @@ bench: $(VENV)/.study
 	latentlab repro download
 	latentlab bench
 
-# on loopback, and without MLflow's job workers, which nothing here needs
 ui: $(VENV)/.study
-	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --workers 1 --host 127.0.0.1 --port $(or $(PORT),5000)
+	latentlab ui --port $(or $(PORT),5000)
 
 # known weaknesses of the locked versions, by a database on the internet; in a venv of its own, as it has dependencies too
 audit: $(VENV)/bin/python

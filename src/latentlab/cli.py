@@ -218,6 +218,7 @@ Offline = Annotated[
     bool, typer.Option("--offline", help="log to mlruns/, whatever MLFLOW_TRACKING_URI says; `latentlab sync` can send it")
 ]
 Pull = Annotated[bool, typer.Option("--pull", help="take what is missing from DVC's remote first, if it has it")]
+Port = Annotated[int, typer.Option(min=1, max=65535, help="on 127.0.0.1")]
 Workers = Annotated[
     int | None, typer.Option(min=1, max=1024, metavar="N", help="processes, each with one thread (default: one a core)")
 ]
@@ -385,6 +386,17 @@ def sync(variants: Variants = None) -> None:
     from latentlab.commands import runs
 
     runs.sync(variants or [])
+
+
+@_command(PROJECT)
+def ui(port: Port = 5000) -> None:
+    """MLflow's pages in a browser of this machine, until Ctrl-C.
+
+    Prints the link to the table of all runs. Where MLFLOW_TRACKING_URI names a server, that is all.
+    """
+    from latentlab.commands import runs
+
+    runs.show_pages(port)
 
 
 app.add_typer(study, name="study", rich_help_panel=PROJECT)

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -152,6 +153,31 @@ def test_only_what_is_stale_runs_and_what_is_cached_is_restored(tiny):
     assert (tiny.folder / "table.txt").read_text(encoding="utf-8") == "first\nnew\nfirst\nb\nfirst\nc\n"
     tiny.write("rows/a", "a\n")
     assert "row@a  from DVC's cache" in tiny.repro("row@a")
+
+
+def test_what_dvcs_own_commands_leave_is_up_to_date(tiny):
+    tiny.repro("dvc.yaml", "more/dvc.yaml")
+    before = tiny.locks()
+    tiny.write("mine", "1\n")
+    commands: list[Callable[[Repo], object]] = [
+        lambda repo: repo.freeze("z_first"),
+        lambda repo: repo.commit(force=True),
+        lambda repo: repo.gc(workspace=True),
+        lambda repo: repo.unprotect("a.txt"),
+        lambda repo: repo.add("mine"),
+        lambda repo: repo.move("mine", "moved"),
+        lambda repo: repo.unfreeze("z_first"),
+    ]
+    for command in commands:
+        with Repo() as repo:
+            command(repo)
+        assert tiny.repro("dvc.yaml", "more/dvc.yaml") == "Data and pipelines are up to date.\n"
+    for kind in ("symlink", "hardlink", "copy"):
+        with Repo(config={"cache": {"type": kind}}) as repo:
+            repo.checkout(relink=True)
+        assert (tiny.folder / "a.txt").is_symlink() == (kind == "symlink")
+        assert tiny.repro("dvc.yaml", "more/dvc.yaml") == "Data and pipelines are up to date.\n"
+    assert tiny.locks() == before
 
 
 def test_outputs_that_are_missing_come_from_the_cache_without_a_run(tiny):

@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -19,9 +20,11 @@ from mlflow.entities import ViewType
 
 from conftest import PROJECT, ROOT
 from latentlab.cli import main
+from latentlab.commands.runs import show_pages
+from latentlab.errors import UserError
 from latentlab.params.recipes import Training
 from latentlab.paths import Run
-from latentlab.tracking import describe, registry, runs, store
+from latentlab.tracking import describe, registry, runs, store, view
 from latentlab.tracking.artifacts import lacks_files
 from latentlab.tracking.store import TrackingError
 from tracked import RECORDS, TRAINING, VARIANT, everything, history, outputs, the_whole_run, train
@@ -81,6 +84,41 @@ def test_a_run_holds_training_and_evaluation(tmp_path, experiment_id):
     assert run.data.tags["mlflow.note.content"] == "what it is"
     assert run.inputs.dataset_inputs[0].dataset.name == "mnist"
     assert "metrics.json" in {artifact.path for artifact in mlflow.MlflowClient().list_artifacts(run_id)}
+
+
+def test_the_table_that_mlflow_shows_names_metrics_that_runs_have_and_is_the_users_to_change(tmp_path, experiment_id):
+    client = mlflow.MlflowClient()
+    tags = client.get_experiment(experiment_id).tags
+    assert tags.items() >= view.TAGS.items()
+    state = json.loads(tags["mlflow.sharedViewState.headline"])
+    metrics = re.findall(r"metrics\.`([^`]+)`", " ".join(state["selectedColumns"]))
+    assert {*metrics} <= {*describe.HEADLINES.values()}
+    assert state["orderByKey"] == "metrics.`test/mse`"
+    train(experiment_id, outputs(tmp_path / "variant", None))
+    run = the_whole_run(experiment_id)
+    assert {each["groupByData"] for each in state["groupBy"]["groupByKeys"]} <= run.data.tags.keys()
+    client.set_experiment_tag(experiment_id, "mlflow.sharedViewState.headline", "{}")
+    assert store.open_store(tmp_path) == experiment_id
+    assert client.get_experiment(experiment_id).tags["mlflow.sharedViewState.headline"] == "{}"
+    trials = store.open_store(tmp_path, "-study")
+    assert not client.get_experiment(trials).tags.keys() & view.TAGS.keys()
+
+
+def test_the_duration_of_a_run_is_that_of_its_training(tmp_path, experiment_id):
+    def times() -> tuple[int, int]:
+        (run,) = everything(experiment_id)
+        return run.info.start_time, run.info.end_time
+
+    train(experiment_id, outputs(tmp_path / "variant", None))
+    started, ended = times()
+    assert runs.log_run(experiment_id, outputs(tmp_path / "variant", 0.03)) == "evaluation added"
+    assert times() == (started, ended)
+    assert runs.log_run(experiment_id, outputs(tmp_path / "variant", 0.04)) == "logged from the output files"
+    assert times() == (started + 1, ended)  # newer than the one that it replaces
+    client = mlflow.MlflowClient()
+    client.delete_run(everything(experiment_id)[0].info.run_id)
+    runs.log_run(experiment_id, outputs(tmp_path / "variant", 0.03))  # of a training that this store has not seen
+    assert times()[0] == times()[1] > ended
 
 
 @pytest.mark.parametrize(
@@ -568,3 +606,19 @@ def test_a_damaged_checkpoint_keeps_no_other_run_from_the_store(tmp_path, monkey
     assert line.endswith("; dvc repro train@mlp_4-mnist-fast-0")
     assert last == "error: 1 of 3 runs cannot be sent, see above"
     assert len(everything(store.open_store(tmp_path))) == 2
+
+
+def test_the_pages_of_mlflow_are_served_with_the_link_to_the_table(tmp_path, experiment_id, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    started: list[list[str]] = []
+    monkeypatch.setattr("latentlab.commands.runs.os.execvp", lambda _, command: started.append(command))
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(UserError, match=f"something listens at 127.0.0.1:{port} already"):
+            show_pages(port)
+    show_pages(port)
+    link = f"http://127.0.0.1:{port}/#/experiments/{experiment_id}/runs?"
+    assert capsys.readouterr().out == f"{link}workflowType=machine_learning&viewStateShareKey=headline\n"
+    assert started == [["mlflow", "ui", "--workers", "1", "--host", "127.0.0.1", "--port", str(port)]]

@@ -1,6 +1,7 @@
 """Which runs does a command mean, how are they made, and how do they come into MLflow?"""
 
 import os
+import socket
 import sys
 from collections.abc import Sequence
 from itertools import product
@@ -111,3 +112,24 @@ def sync(variants: Sequence[str], *, quiet: bool = False) -> None:
             print(f"{run}: not trained yet: dvc repro {run.stage('train')}", file=sys.stderr)
     if num_damaged:
         raise UserError(f"{num_damaged} of {len(asked)} runs cannot be sent, see above")
+
+
+def show_pages(port: int) -> None:
+    """Prints the link to the table of all runs, and serves MLflow's pages of the store on this machine at a port.
+
+    Raises:
+        UserError: The store or the port cannot be used.
+    """
+    from latentlab.tracking import store, view
+
+    experiment_id = store.open_store(paths.project_root(), needed=True)
+    if store.is_server():
+        print(view.link(store.url(), experiment_id))
+        return
+    with socket.socket() as other:
+        if not other.connect_ex(("127.0.0.1", port)):
+            raise UserError(f"something listens at 127.0.0.1:{port} already: `--port` (make ui PORT=...) chooses another")
+    print(view.link(f"http://127.0.0.1:{port}", experiment_id), flush=True)
+    # without MLflow's job workers, which nothing here needs
+    os.environ["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"
+    os.execvp("mlflow", ["mlflow", "ui", "--workers", "1", "--host", "127.0.0.1", "--port", str(port)])

@@ -168,7 +168,7 @@ def complete_run(experiment_id: str, outputs: RunOutputs) -> str:
         elif whole and _can_be_added(outputs.measured, logged, whole):
             kept, done = whole.info.run_id, "evaluation added"
             client.update_run(kept, status="RUNNING")
-            with _writing(kept):
+            with _writing(kept, whole.info.end_time):
                 tag(kept, process_tags())
                 _log_measured(kept, outputs.measured, logged)
         else:
@@ -247,8 +247,12 @@ def _is_replaced(run: Run) -> bool:
 
 def _rebuild(experiment_id: str, outputs: RunOutputs, old: list[Run]) -> str:
     tags = run_tags(outputs.description, outputs.note, outputs.tags, live=False)
-    run_id = _begin(experiment_id, outputs.description, tags)
-    with _writing(run_id):
+    trained = next((run.info for run in old if run.info.status == "FINISHED"), None)
+    started = ended = time.time_ns() // 1_000_000
+    if trained:
+        started, ended = trained.start_time + 1, trained.end_time  # newer than the one whose place it takes
+    run_id = _begin(experiment_id, outputs.description, tags, started)
+    with _writing(run_id, ended):
         for record in outputs.curve:
             log_metrics(run_id, curve_metrics(record), int(record["epoch"]))
         mlflow.MlflowClient().log_batch(run_id, metrics=_live_values(old))
@@ -266,10 +270,10 @@ def _live_values(runs: list[Run]) -> list[Metric]:
     return []
 
 
-def _begin(experiment_id: str, description: dict[str, Any], tags: dict[str, str]) -> str:
-    """Makes a run that is described; its id."""
+def _begin(experiment_id: str, description: dict[str, Any], tags: dict[str, str], started: int | None = None) -> str:
+    """Makes a run that is described; its id. The time is in milliseconds since 1970, that of now if None."""
     client = mlflow.MlflowClient()
-    run = client.create_run(experiment_id, tags=resolve_tags(tags), run_name=run_name(description))
+    run = client.create_run(experiment_id, started, resolve_tags(tags), run_name(description))
     run_id = str(run.info.run_id)
     client.log_batch(run_id, params=[Param(name, str(value)) for name, value in run_params(description).items()])
     split = json.dumps({"split": description["split"]})
@@ -279,14 +283,14 @@ def _begin(experiment_id: str, description: dict[str, Any], tags: dict[str, str]
 
 
 @contextmanager
-def _writing(run_id: str) -> Iterator[None]:
-    """Ends the run as what became of it."""
+def _writing(run_id: str, ended: int) -> Iterator[None]:
+    """Ends the run as what became of it; if well, with the end of its training, so that its duration is the training's."""
     try:
         yield
     except BaseException as error:
         _fail(run_id, error)
         raise
-    _finish(run_id)
+    _finish(run_id, ended)
 
 
 def _fail(run_id: str, error: BaseException) -> None:
@@ -295,9 +299,9 @@ def _fail(run_id: str, error: BaseException) -> None:
         mlflow.MlflowClient().set_terminated(run_id, "FAILED" if isinstance(error, Exception) else "KILLED")
 
 
-def _finish(run_id: str) -> None:
+def _finish(run_id: str, ended: int | None = None) -> None:
     settle_files(run_id)
-    mlflow.MlflowClient().set_terminated(run_id, "FINISHED")
+    mlflow.MlflowClient().set_terminated(run_id, "FINISHED", ended)
 
 
 def _log_measured(run_id: str, measured: dict[str, Measured], logged: dict[str, str]) -> None:

@@ -21,6 +21,7 @@ from requests import RequestException
 
 from latentlab import paths
 from latentlab.errors import MachineError, UserError, explain, without_passwords
+from latentlab.tracking import view
 from latentlab.tracking.processes import is_gone
 
 DEFAULT_EXPERIMENT = "latentlab"
@@ -168,7 +169,10 @@ def open_store(root: Path, suffix: str = "", *, needed: bool = False) -> str | N
             check_server(other)
         with errors_of_server():
             check_experiment(name)
-            experiment_id = str(mlflow.set_experiment(name).experiment_id)
+            experiment = mlflow.set_experiment(name)
+            experiment_id = str(experiment.experiment_id)
+            if not suffix and not experiment.tags.keys() & view.TAGS.keys():
+                mlflow.set_experiment_tags(view.TAGS)
             _close_leftovers(experiment_id)
             return experiment_id
     except TrackingError as error:
