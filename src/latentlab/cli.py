@@ -218,6 +218,9 @@ Offline = Annotated[
     bool, typer.Option("--offline", help="log to mlruns/, whatever MLFLOW_TRACKING_URI says; `latentlab sync` can send it")
 ]
 Pull = Annotated[bool, typer.Option("--pull", help="take what is missing from DVC's remote first, if it has it")]
+OptionalDataset = Annotated[
+    str | None, typer.Option("--dataset", metavar="NAME", help="by default the first that is selected")
+]
 Port = Annotated[int, typer.Option(min=1, max=65535, help="on 127.0.0.1")]
 Workers = Annotated[
     int | None, typer.Option(min=1, max=1024, metavar="N", help="processes, each with one thread (default: one a core)")
@@ -386,6 +389,14 @@ def sync(variants: Variants = None) -> None:
     from latentlab.commands import runs
 
     runs.sync(variants or [])
+
+
+@_command(PROJECT)
+def show(dataset: OptionalDataset = None) -> None:
+    """The leaderboard as a table, and where its report is."""
+    from latentlab.commands import runs
+
+    runs.show_leaderboard(dataset)
 
 
 @_command(PROJECT)

@@ -332,6 +332,8 @@ MISTAKES = {
     "study paint": "No such command 'paint'. (latentlab study --help)",
     "repro --jobs none": "Invalid value for '--jobs'",
     "sync mlp_3": "no variant 'mlp_3' in params.yaml",
+    "show --dataset nowhere": "reports/nowhere/leaderboard.csv is not there: latentlab repro",
+    "ui --port 0": "Invalid value for '--port'",
     "verify mlp_3": "no variant 'mlp_3' in params.yaml",
     "bench": "there is no benchmarks/ here",
 }
@@ -472,6 +474,24 @@ def test_the_runs_that_a_command_is_about():
     assert runs.chosen(project, []) == project.runs()
     assert [str(run) for run in runs.chosen(project, ["mlp_2"])] == ["mlp_2-mnist-fast-0", "mlp_2-mnist-fast-1"]
     assert [run.home for run in runs.chosen(project, ["mlp_8_denoise"])] == ["analyses/more"] * 2
+
+
+def test_the_leaderboard_in_the_terminal(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    board = tmp_path / "reports/mine/leaderboard.csv"
+    board.parent.mkdir(parents=True)
+    head = (
+        "variant,recipe,num_seeds,latent_dim,num_parameters,test_mse,test_mse_sd,test_ssim,svm_rbf_accuracy,published_mse"
+    )
+    board.write_text(f"{head}\nmlp_2,fast,3.0,2,1477.0,0.0423456,0.0001,0.7,0.98761,0.05\npca_2,,,2,,0.05,,,,\n", "utf-8")
+    runs.show_leaderboard("mine")
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert lines[1] == ["mlp_2", "fast", "3", "2", "1,477", "0.04235", "0.00010", "0.700", "98.76%", "0.05000"]
+    assert lines[2] == ["pca_2", "2", "0.05000"]
+    assert lines[-1] == ["report:", "reports/mine/report.md"]
+    (board.parent / "report.html").touch()
+    runs.show_leaderboard("mine")
+    assert capsys.readouterr().out.endswith("report: reports/mine/report.html\n")
 
 
 def test_after_the_stages_a_server_gets_what_it_did_not_take(monkeypatch, capsys):

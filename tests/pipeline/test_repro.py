@@ -2,6 +2,7 @@
 
 import json
 import os
+import pty
 import re
 import shutil
 import signal
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -295,6 +297,26 @@ def test_ctrl_c_at_a_terminal_is_the_schedulers_alone(tiny):
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 128 + signal.SIGINT, output
     assert "Traceback" not in output
+
+
+@pytest.mark.slow
+def test_a_terminal_shows_what_runs_below_what_has_finished(tiny):
+    tiny.write("params.yaml", "seconds: 2\n")
+    master, slave = pty.openpty()
+    command = ["latentlab", "repro", "--jobs", "2", "table"]
+    process = subprocess.Popen(command, stderr=slave, env=os.environ | {"TERM": "xterm", "COLUMNS": "100"})
+    os.close(slave)
+    shown = b""
+    with suppress(OSError):  # which is how a terminal says that nobody writes to it any more
+        while part := os.read(master, 10_000):
+            shown += part
+    os.close(master)
+    assert process.wait() == 0
+    text = shown.decode()
+    assert re.search(r"row@a +\S*[━╸╺]", text)
+    assert re.search(r"3 of 5 stages .*about 0:00:0\d left", text)
+    assert len(re.findall(r"\[[1-5]/5\] \S+  [\d.]+ s\r\n", text)) == 5
+    assert "5 ran, 0 from DVC's cache" in text
 
 
 @pytest.mark.slow

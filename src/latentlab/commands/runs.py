@@ -1,5 +1,6 @@
-"""Which runs does a command mean, how are they made, and how do they come into MLflow?"""
+"""Which runs does a command mean, how are they made, how do they come into MLflow, and what came of them?"""
 
+import csv
 import os
 import socket
 import sys
@@ -112,6 +113,35 @@ def sync(variants: Sequence[str], *, quiet: bool = False) -> None:
             print(f"{run}: not trained yet: dvc repro {run.stage('train')}", file=sys.stderr)
     if num_damaged:
         raise UserError(f"{num_damaged} of {len(asked)} runs cannot be sent, see above")
+
+
+def show_leaderboard(dataset: str | None) -> None:
+    """Prints the leaderboard of a data set, by default of the first that is selected, and where its report is.
+
+    Raises:
+        UserError: There is none.
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    files = paths.reports(dataset or load().run.datasets[0])
+    if not files.leaderboard.exists():
+        raise UserError(f"{files.leaderboard} is not there: latentlab repro makes one of each data set that is selected")
+    table = Table("variant", "recipe", box=None, pad_edge=False)
+    for title in ("seeds", "latent_dim", "parameters", "test MSE", "sd", "SSIM", "RBF probe", "published MSE"):
+        table.add_column(title, justify="right")
+    with files.leaderboard.open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            cells = (
+                ("num_seeds", ".0f"), ("latent_dim", ".0f"), ("num_parameters", ",.0f"), ("test_mse", ".5f"),
+                ("test_mse_sd", ".5f"), ("test_ssim", ".3f"), ("svm_rbf_accuracy", ".2%"), ("published_mse", ".5f"),
+            )  # fmt: skip
+            numbers = [format(float(row[name]), form) if row.get(name) else "" for name, form in cells]
+            table.add_row(row["variant"], row["recipe"], *numbers)
+    console = Console(width=None if sys.stdout.isatty() else 200)
+    console.print(table)
+    report = files.report_page if files.report_page.exists() else files.report
+    console.print(f"\nreport: {report}", highlight=False, soft_wrap=True)
 
 
 def show_pages(port: int) -> None:

@@ -27,6 +27,7 @@ from dvc.repo import Repo, lock_repo
 from dvc.repo.reproduce import collect_stages, get_active_graph, plan_repro
 from dvc.scm import SCMError
 from dvc.stage.run import _make_cmd, get_executable, prepare_kwargs
+from rich.console import Console
 
 from latentlab import paths
 from latentlab.errors import MachineError, UserError, explain
@@ -44,6 +45,7 @@ from latentlab.pipeline.dvc import (
     restore,
     save,
 )
+from latentlab.pipeline.progress import Watch
 
 SECONDS = "latentlab-seconds.json"
 # DVC reads and writes the whole dvc.lock, seconds for a hundred stages: so not after each of them
@@ -168,10 +170,9 @@ class Reproduction:
         self.needs = {stage: [each for each in graph.successors(stage) if each in planned] for stage in self.planned}
         self.seconds_file = Path(repo.tmp_dir) / SECONDS
         self.seconds = _read_seconds(self.seconds_file)
-        guesses = {stage: (stage.meta or {}).get("seconds", 1.0) for stage in self.planned}
-        self.order = Order(
-            self.needs, {stage: self.seconds.get(stage.addressing, guess) for stage, guess in guesses.items()}
-        )
+        guesses = {stage.addressing: (stage.meta or {}).get("seconds", 1.0) for stage in self.planned}
+        self.order = Order(self.needs, {stage: (guesses | self.seconds)[stage.addressing] for stage in self.planned})
+        self.watch = Watch(guesses, self.seconds, num_jobs, Console(stderr=True))
         num_threads = max(1, joblib.cpu_count() // num_jobs)
         self.environment = {} if "OMP_NUM_THREADS" in os.environ else dict.fromkeys(workers.THREADS, str(num_threads))
         self.locks = Locks(self.planned, scratch)
@@ -203,7 +204,7 @@ class Reproduction:
     def run(self) -> int:
         """Runs what is stale; the exit code."""
         started = time.monotonic()
-        with signals_noted() as received:
+        with signals_noted() as received, self.watch.bars:
             try:
                 while not received:
                     while len(self.running) < self.num_jobs and not received and (stage := self.order.take()):
@@ -224,14 +225,14 @@ class Reproduction:
         """What DVC does before it runs a stage; then a worker runs it, if it is to run."""
         try:
             if not stage.changed(False, self.needs[stage]):
-                self.finished.add(stage)
-                self.order.finish(stage)
+                self._done(stage)
                 return
             if stage.frozen or not stage.cmd:  # data, imports: DVC's own
                 stage.reproduce(upstream=self.needs[stage])
             elif not self._from_cache(stage):
                 job = self._job(stage)
                 self.running[self.submit(job)] = stage, job.output, time.monotonic()
+                self.watch.begin(stage.addressing)
                 return
             self.num_restored += 1
             self._finish(stage, "from DVC's cache")
@@ -267,11 +268,13 @@ class Reproduction:
     def _collect(self, stopping: bool = False) -> None:
         """Waits a moment, and takes leave of the stages that have ended."""
         ended, _ = wait(self.running, timeout=0.2, return_when=FIRST_COMPLETED)
+        self.watch.show()
         for future in ended:
             stage, path, started = self.running.pop(future)
             output = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
             error = future.exception()
             code = CRASH if error else future.result()
+            self.watch.end(stage.addressing, time.monotonic() - started if code == 0 else None)
             if code == 0:
                 self.num_ran += 1
                 self.seconds[stage.addressing] = round(time.monotonic() - started, 2)
@@ -292,11 +295,16 @@ class Reproduction:
     def _finish(self, stage: Stage, how: str) -> None:
         """Takes note of a stage whose outputs are there and kept."""
         self.unrecorded.append(stage)
-        self.finished.add(stage)
-        self.order.finish(stage)
+        self._done(stage)
         if time.monotonic() - self.recorded_at > RECORD_EVERY_SECONDS:
             self._record()
         _say(f"[{len(self.finished)}/{len(self.planned)}] {stage.addressing}  {how}")
+
+    def _done(self, stage: Stage) -> None:
+        """Takes note of a stage that needs nothing more."""
+        self.finished.add(stage)
+        self.order.finish(stage)
+        self.watch.end(stage.addressing)
 
     def _say_damaged(self, stage: Stage, names: Sequence[str]) -> None:
         for name in names:
@@ -315,6 +323,7 @@ class Reproduction:
 
     def _fail(self, stage: Stage, code: int, message: str) -> None:
         self.failures[stage] = code
+        self.watch.end(stage.addressing)
         _say("\n".join(f"error: {line}" for line in f"{stage.addressing}: {message}".split("\n")))
 
     def _record(self) -> None:
