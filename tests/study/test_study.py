@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import optuna
+import pandas as pd
 import pytest
 import torch
 import yaml
@@ -751,3 +752,22 @@ def test_what_matters_equally_stands_in_the_order_of_its_name():
     found = outcome.importances(study)["mlp"]
     assert len(set(found.values())) == 1
     assert list(found) == sorted(names)
+
+
+def test_the_card_of_a_registered_model_says_what_it_is_for_its_data_its_numbers_and_its_limits(monkeypatch):
+    run, nan = paths.Run("vae_2", "mnist", "fast", 1), float("nan")
+    about = {"images": {"shape": [1, 28, 28]}, "data_digest": "d1", "split": {"train": 55000}}
+    monkeypatch.setattr(outcome.checkpoint, "load_description", lambda _: about)
+    board = pd.DataFrame({"variant": ["vae_2", "mlp_2"], "recipe": "fast", "num_seeds": 3.0, "test_mse": 0.04})
+    board = board.assign(test_mse_sd=0.001, test_ssim=0.5, svm_rbf_accuracy=0.75)
+    monkeypatch.setattr(outcome.tables, "leaderboard", lambda *_: board)
+    card = outcome.model_card(PROJECT, REAL, run)
+    assert "`conv_vae` of source C" in card
+    assert "images of 1 x 28\nx 28 values" in card
+    assert "digest `d1`: 55000 images" in card
+    expected = "test MSE 0.04000 (sd 0.00100), SSIM 0.500, RBF probe on the codes 75.00%; means over 3 trainings, "
+    assert f"{expected}of which this model is the one with seed 1." in card
+    monkeypatch.setattr(outcome.tables, "leaderboard", lambda *_: board.assign(num_seeds=1.0, svm_rbf_accuracy=nan))
+    assert "test MSE 0.04000, SSIM 0.500; means over 1 trainings" in outcome.model_card(PROJECT, REAL, run)
+    monkeypatch.setattr(outcome.tables, "leaderboard", lambda *_: board[:0])
+    assert "not measured yet" in outcome.model_card(PROJECT, REAL, run)

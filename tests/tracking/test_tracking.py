@@ -1,5 +1,6 @@
 """MLflow for real: SQLite stores in temporary folders, real processes that are killed."""
 
+import contextlib
 import json
 import os
 import re
@@ -10,11 +11,13 @@ import sqlite3
 import subprocess
 import sys
 import textwrap
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
 import mlflow
 import pytest
+import requests
 import torch
 from mlflow.entities import ViewType
 
@@ -172,6 +175,32 @@ def test_the_model_loads_without_our_classes(tmp_path, experiment_id):
     assert start(code, experiment_id, tmp_path).wait(timeout=120) == 0
     with torch.inference_mode():
         assert torch.allclose(torch.load(tmp_path / "y.pt"), trained.model.eval()(x), atol=1e-6)
+
+
+def test_mlflow_serves_the_model(tmp_path, experiment_id):
+    trained = outputs(tmp_path / "variant", 0.03)
+    runs.log_run(experiment_id, trained)
+    uri = f"models:/{the_whole_run(experiment_id).outputs.model_outputs[0].model_id}"
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    command = ["mlflow", "models", "serve", "--model-uri", uri, "--env-manager", "local", "--host", "127.0.0.1"]
+    environment = os.environ | {"MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path}/mlruns/mlflow.db"}
+    server = subprocess.Popen([*command, "--port", port], env=environment, start_new_session=True)
+    x = torch.rand(2, 1, 28, 28)
+    try:
+        for _ in range(600):
+            with contextlib.suppress(requests.ConnectionError):
+                answer = requests.post(f"http://127.0.0.1:{port}/invocations", json={"inputs": x.tolist()}, timeout=60)
+                break
+            assert server.poll() is None
+            time.sleep(0.2)
+    finally:
+        os.killpg(server.pid, signal.SIGTERM)
+        server.wait(timeout=60)
+    assert answer.status_code == 200, answer.text
+    with torch.inference_mode():
+        assert torch.allclose(torch.tensor(answer.json()["predictions"]), trained.model.eval()(x), atol=1e-5)
 
 
 def test_logging_again_leaves_one_run_with_each_value_once(tmp_path, experiment_id):
@@ -433,13 +462,14 @@ def test_tags_that_somebody_has_edited_or_deleted_are_no_error(tmp_path, experim
 def test_what_the_registry_refers_to_outlives_a_new_training_and_mlflow_gc(tmp_path, experiment_id):
     trained = outputs(tmp_path / "variant", 0.03)
     runs.log_run(experiment_id, trained)
-    registry.register("mlp_2-0", "champion")
+    registry.register("mlp_2-0", "champion", "what it is")
     train(experiment_id, trained)
     runs.log_run(experiment_id, outputs(tmp_path / "variant", 0.02))
     assert runs.log_run(experiment_id, outputs(tmp_path / "variant", 0.02)) == "up to date"
     uri = f"sqlite:///{tmp_path}/mlruns/mlflow.db"
     command = ["mlflow", "gc", "--tracking-uri", uri, "--backend-store-uri", uri]
     subprocess.run(command, check=True, capture_output=True)
+    assert mlflow.MlflowClient().get_model_version_by_alias("latentlab", "champion").description == "what it is"
     assert registry.fetch_checkpoint("models:/latentlab@champion", tmp_path, tmp_path / "fetched").is_file()
     assert mlflow.pytorch.load_model("models:/latentlab@champion")(torch.zeros(1, 1, 28, 28)).shape == (1, 1, 28, 28)
 

@@ -13,8 +13,9 @@ from optuna.trial import FrozenTrial, TrialState
 from ruamel.yaml import YAML
 
 from latentlab import paths
-from latentlab.comparison import results
+from latentlab.comparison import results, tables
 from latentlab.files import replacing, write_json, write_text
+from latentlab.models import checkpoint
 from latentlab.params.project import Params
 from latentlab.params.recipes import Recipe
 from latentlab.params.study import StudySettings
@@ -186,3 +187,34 @@ def importances(study: optuna.Study) -> dict[str, dict[str, float]]:
         # Optuna leaves the order of equal ones to chance
         shares[family] = dict(sorted(found.items(), key=lambda each: (-each[1], each[0])))
     return shares
+
+
+def model_card(project: Params, settings: StudySettings, run: paths.Run) -> str:
+    """What people should know of a registered model, in Markdown: what it is for, its data, its numbers, its limits."""
+    description = checkpoint.load_description(run.checkpoint)
+    channels, height, width = description["images"]["shape"]
+    split, variant = description["split"], project.variant(run.variant)
+    board = tables.leaderboard(project, results.read(project, run.dataset, homes=[paths.MAIN, paths.FOUND_RUNS]))
+    lines = board[(board["variant"] == run.variant) & (board["recipe"] == run.recipe)].to_dict("records")
+    numbers = "not measured yet"
+    if lines:
+        line = lines[0]
+        spread = f" (sd {line['test_mse_sd']:.5f})" if line["num_seeds"] > 1 else ""
+        numbers = f"test MSE {line['test_mse']:.5f}{spread}, SSIM {line['test_ssim']:.3f}"
+        if not math.isnan(line["svm_rbf_accuracy"]):
+            numbers += f", RBF probe on the codes {line['svm_rbf_accuracy']:.2%}"
+        numbers += f"; means over {line['num_seeds']:.0f} trainings, of which this model is the one with seed {run.seed}"
+    return f"""### {run}
+**What it is for.** An autoencoder (`{variant.family}` of source {variant.source}): it takes images of {channels} x {height}
+x {width} values from 0 to 1, black to white, and gives them back out of a code of a few numbers. To compare and to teach.
+
+**Data.** `{run.dataset}`, digest `{description["data_digest"]}`: {split["train"]} images for training; the test images were
+looked at by no training, and by no choice that the study made.
+
+**Numbers.** {numbers}.
+
+**Limits.** It knows images like those of `{run.dataset}` alone; others come back as something like them. Fine detail is
+lost. A winner of the study was chosen by its validation error after {settings.training.epochs} epochs, in one search.
+
+Again: `latentlab repro {run.stage("train")}`; commit and settings are in the tags and parameters of its run.
+"""

@@ -106,7 +106,8 @@ def register() -> None:
         if not run.checkpoint.exists():
             raise StudyError(f"{run} is not trained yet: latentlab repro {run.stage('train')}")
         runs.complete_run(store.open_store(paths.project_root(), needed=True), describe.outputs(project, run))
-        uri = registry.register(checkpoint.load_description(run.checkpoint)["fingerprint"], alias)
+        card = outcome.model_card(project, settings, run)
+        uri = registry.register(checkpoint.load_description(run.checkpoint)["fingerprint"], alias, card)
         print(f"{alias}: {run} is {uri}, models:/{registry.REGISTERED_MODEL}@{alias}")
         registered[alias] = {"run": str(run), "uri": uri}
     write_json(registered, paths.STUDY_REGISTERED)

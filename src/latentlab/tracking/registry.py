@@ -14,12 +14,13 @@ from latentlab.tracking.store import FOLDER, check_server, open_store, other_sto
 REGISTERED_MODEL = "latentlab"
 
 
-def register(fingerprint: str, alias: str) -> str:
+def register(fingerprint: str, alias: str, card: str) -> str:
     """Gives the model of a trained run a version in the registry, if it has none yet, and an alias to that version.
 
     Args:
         fingerprint: Of the run.
         alias: The alias; whoever had it before has it no longer.
+        card: What the version is, in Markdown; it takes the place of what stood there.
 
     Returns:
         The version's URI.
@@ -36,6 +37,7 @@ def register(fingerprint: str, alias: str) -> str:
     run_id = runs[0].info.run_id
     known = [each for each in client.search_model_versions(f"name = '{REGISTERED_MODEL}'") if each.run_id == run_id]
     version = known[0] if known else mlflow.register_model(f"runs:/{run_id}/model", REGISTERED_MODEL)
+    client.update_model_version(REGISTERED_MODEL, str(version.version), card)
     client.set_registered_model_alias(REGISTERED_MODEL, alias, str(version.version))
     return f"models:/{REGISTERED_MODEL}/{version.version}"
 
