@@ -53,13 +53,20 @@ def test_losses_of_all_variants_and_of_those_that_were_run(content):
 
 
 @pytest.mark.parametrize("name", ["error_against_latent_dim", "error_against_parameters", "accuracy_against_latent_dim"])
-def test_scatters_show_every_variant(name, content):
+def test_scatters_show_every_variant_and_name_those_that_nothing_beats(name, content):
     figure = FIGURES[name](content)
     (axes,), (legend,) = figure.axes, figure.legends
     labels = {text.get_text() for text in legend.get_texts()}
-    assert labels >= set(PROJECT.variants)
+    assert labels <= {*PROJECT.sources.values(), "PCA", "raw pixels"}
     assert axes.get_xlabel()
     assert axes.get_ylabel()
+    points = np.concatenate([each.get_offsets() for each in axes.collections])
+    assert len(points) >= len(PROJECT.variants)
+    drawn = {text.get_text(): text.xy for text in axes.texts}
+    for variant, (x, y) in drawn.items():
+        assert variant in PROJECT.variants
+        of_variants = points[: len(points) - len(labels & {"raw pixels"})]
+        assert not any((px < x and py <= y) or (px <= x and py < y) for px, py in of_variants)
 
 
 @pytest.mark.parametrize("num_names", [3, 60])

@@ -28,6 +28,14 @@ class Style:
         return {"color": self.colour, "marker": SHAPES[self.marker][0]}
 
 
+def source_styles(project: Params) -> dict[str, Style]:
+    """A style for each source, in the order of params.yaml."""
+    return {
+        name: Style(PALETTE[1:][index % (len(PALETTE) - 1)], list(SHAPES)[index % len(SHAPES)])
+        for index, name in enumerate(project.sources)
+    }
+
+
 def styles(project: Params) -> dict[str, Style]:
     """A style for each variant, no two alike, and no two variants of one comparison in the same colour.
 

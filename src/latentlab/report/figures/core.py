@@ -15,7 +15,7 @@ from latentlab.report.content import Content
 from latentlab.report.figures.panels import BLUE, GREY, RED, legend_below, legend_beside, list_names
 from latentlab.report.figures.pictures import strips
 from latentlab.report.figures.style import logarithmic_x, logarithmic_y, side_by_side
-from latentlab.report.styles import styles
+from latentlab.report.styles import source_styles, styles
 from latentlab.training.plan import RAW_PIXELS
 
 LOSSES = {"bce": "binary cross entropy per pixel (nats)", "mse": "squared error per pixel"}
@@ -36,17 +36,21 @@ UNITS = {
 
 
 def losses(content: Content, comparison: Comparison | None = None) -> Figure | None:
-    """Losses by epoch of all variants or of those compared: the loss itself where all have the same, and the error."""
+    """Losses by epoch of those compared: the loss itself where all have the same, and the error; or of all, by source."""
     runs = _shown(content, comparison)
     if not runs:
         return None
     kinds = {str(content.project.variants[name].architecture.get("loss")) for name in runs}
     both = comparison is not None and len(kinds) == 1
     figure, panels = side_by_side(9, 4.2, 2) if both else side_by_side(8, 4.2)
-    drawn = styles(content.project)
+    drawn, project = styles(content.project), content.project
+    if not comparison:
+        by_source = source_styles(project)
+        drawn = {name: by_source[project.variants[name].source] for name in runs}
     for name, result in runs.items():
         curve, look = result.curve, {**drawn[name].look, "markersize": 4}
-        panels[-1].plot(curve["epoch"], curve["validation_mse"], label=name, **look)
+        label = name if comparison else project.sources[project.variants[name].source]
+        panels[-1].plot(curve["epoch"], curve["validation_mse"], label=label, **look)
         if both:
             panels[0].plot(curve["epoch"], curve["validation_loss"], label=f"{name}, validation", **look)
             panels[0].plot(curve["epoch"], curve["train_loss"], label=f"{name}, training", linestyle=":", alpha=0.7, **look)
@@ -107,7 +111,10 @@ def bars(
 
 
 def scatter(content: Content, x: str, y: str, title: str) -> Figure | None:
-    """A point for each variant, at two columns of the leaderboard, axes logarithmic if they can be; a line joins PCA's."""
+    """A point for each variant, at two columns of the leaderboard, axes logarithmic if they can be; a line joins PCA's.
+
+    Named are the variants that no other one beats in both, the rest are pale. Colour and shape are those of the source.
+    """
     table = content.lines(content.leaderboard)
     table = table.assign(svm_rbf_error=100 * (1 - table["svm_rbf_accuracy"])).dropna(subset=[x, y])
     points = table.set_index("variant").sort_values(x)
@@ -119,9 +126,24 @@ def scatter(content: Content, x: str, y: str, title: str) -> Figure | None:
         panel.plot(pca[x], pca[y], color=GREY, marker=".", label="PCA", zorder=2)
     if len(pixels):
         panel.scatter(pixels[x], pixels[y], color=GREY, marker="x", label="raw pixels", zorder=2)
-    for name, style in styles(content.project).items():
-        if name in points.index:
-            panel.scatter(points[x][name], points[y][name], s=36, label=name, zorder=3, **style.look)
+    variants = points[points.index.isin(content.project.variants)]
+    least = variants.groupby(x)[y].min().cummin()
+    others = variants[x].map(least.shift(fill_value=np.inf))  # the least error of what is smaller
+    named = variants[(variants[y] == variants[x].map(least)) & (variants[y] < others)]
+    sources = variants.index.map(lambda name: content.project.variants[name].source)
+    for source, style in source_styles(content.project).items():
+        own = variants[sources == source]
+        is_named = own.index.isin(named.index)
+        for lines, opacity in ((own[~is_named], 0.3), (own[is_named], 1.0)):
+            panel.scatter(lines[x], lines[y], s=36, alpha=opacity, linewidth=0, zorder=3, **style.look)
+        if len(own):
+            panel.scatter([], [], s=36, linewidth=0, label=content.project.sources[source], **style.look)
+    for name in named.index:
+        side, shift = ("right", -6) if points[x][name] == points[x].max() else ("left", 6)
+        panel.annotate(  # below, where no better one can be
+            name, (points[x][name], points[y][name]), (shift, -3), textcoords="offset points", ha=side, va="top",
+            fontsize=8, zorder=4,
+        )  # fmt: skip
     panel.set_xscale("log", base=2 if x == "latent_dim" else 10)
     logarithmic_y(panel)
     if x == "latent_dim":

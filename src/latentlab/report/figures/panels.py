@@ -77,8 +77,9 @@ def list_names(panel: Axes, names: Sequence[str]) -> None:
 def legend_beside(figure: Figure) -> None:
     """One column at the right with all that the only panel shows; the figure becomes as tall as that needs."""
     handles, labels = figure.axes[0].get_legend_handles_labels()
-    figure.set_figheight(max(figure.get_figheight(), 0.4 + 0.15 * len(labels)))
-    figure.legend(handles, labels, loc="outside right center", fontsize=7, labelspacing=0.3)
+    found = dict(zip(labels, handles, strict=True))  # each label once
+    figure.set_figheight(max(figure.get_figheight(), 0.4 + 0.15 * len(found)))
+    figure.legend(list(found.values()), list(found), loc="outside right center", fontsize=7, labelspacing=0.3)
 
 
 def legend_below(figure: Figure, columns: int = 5) -> None:
