@@ -6,11 +6,14 @@ from dataclasses import replace
 
 import made_up
 import numpy as np
+import pandas as pd
 import pytest
 
 from conftest import PROJECT, ROOT
 from latentlab import paths
 from latentlab.comparison.tables import write_csv
+from latentlab.report import findings
+from latentlab.report.content import Content
 from latentlab.report.page import analyses_report, core_report, write_html
 from latentlab.report.sections import SECTIONS, of_core, with_content
 from latentlab.stages import plot, plot_analyses, report, report_analyses
@@ -45,6 +48,32 @@ def test_the_report_of_the_analyses_ends_with_the_claims():
         "The claims",
         "Where it all comes from",
     ]
+
+
+def test_the_answer_comes_first():
+    lines = [
+        ("mlp_2", "fast", 2, 0.04, 0.7), ("cae_latent_8", "fast", 8, 0.01, 0.97), ("mlp_8", "fast", 8, 0.02, 0.96),
+        ("cae_baseline", "fast", 32, 0.005, 0.99), ("conv_ae", "fast", 1568, 0.006, 0.98),
+        ("pca_2", None, 2, 0.08, None), ("pca_8", None, 8, 0.03, None),
+    ]  # fmt: skip
+    board = pd.DataFrame(lines, columns=["variant", "recipe", "latent_dim", "test_mse", "svm_rbf_accuracy"])
+    content = Content(PROJECT, "mnist", board.assign(test_mse_sd=np.nan))
+    assert findings.how_small(content) == (
+        "PCA has 3.0 times the error of the best autoencoder with 8, and 2.0 times with 2 numbers. "
+        "A code twice as long takes 50% of the error away between 2 and 8, and 29% between 8 and 32 numbers. "
+        "32 numbers are enough for the RBF probe to name the class of 99.0% of the images (`cae_baseline`); "
+        "the best here is 99.0%."
+    )
+    best = findings.best_codes(content)
+    assert list(best["variant"]) == ["mlp_2", "cae_latent_8", "cae_baseline", "conv_ae"]
+    assert list(best["pca_mse"].dropna()) == [0.08, 0.03]
+    text = core_report(made_up.of_core(made_up.runs()), {"error_against_latent_dim", "error_against_parameters"})
+    heads = re.findall("^## (.*)", text, re.MULTILINE)
+    assert heads[:2] == ["Error against latent dimension", "Leaderboard"]
+    first = text.partition("## Leaderboard")[0]
+    assert re.search(
+        r"error_against_latent_dim\.png\)\n\n\| latent_dim \|.*error_against_parameters\.png", first, re.DOTALL
+    )
 
 
 @pytest.mark.parametrize("name", ["cae_baseline", "vae_2"])
@@ -98,6 +127,7 @@ def test_the_page_needs_no_other_file(tmp_path):
     assert 'src="data:image/png;base64,iVBORw0KGgo="' in page
     assert 'src="figures' not in page
     assert '<h2 id="number-of-filters">' in page
+    assert '<nav aria-label="Contents"><ul><li><a href="#' in page
     assert 'href="#number-of-filters"' in page
     assert '<div class="table"><table>' in page
     assert 'name="viewport"' in page

@@ -1,4 +1,7 @@
-"""One sentence for each section of the reports, computed from the numbers; None where there is nothing to say."""
+"""What the sections of the reports say, computed from the numbers; None where there is nothing to say."""
+
+import numpy as np
+import pandas as pd
 
 from latentlab.params.variants import Comparison
 from latentlab.report.content import Content
@@ -31,14 +34,46 @@ def between(
     return said + "."
 
 
-def latent_dim(content: Content) -> str | None:
-    """The best variant for each latent dimension."""
-    table = content.variants()
-    if table.empty:
+def how_small(content: Content) -> str | None:
+    """Three sentences: how much less than PCA, where a longer code pays and where it does not, and what probes need."""
+    best = best_codes(content)
+    if best.empty:
         return None
+    said = []
+    compared = best[best["pca_mse"].notna() & (best["test_mse"] > 0)]
+    ratios = {int(line["latent_dim"]): line["pca_mse"] / line["test_mse"] for _, line in compared.iterrows()}
+    if ratios:
+        extremes = dict.fromkeys([max(ratios, key=ratios.__getitem__), min(ratios, key=ratios.__getitem__)])
+        times = [f"{ratios[size]:.1f} times {{}}with {size:,}" for size in extremes]
+        said.append(f"PCA has {', and '.join(times).format('the error of the best autoencoder ', '')} numbers.")
+    longer = best[best["test_mse"] < best["test_mse"].cummin().shift(fill_value=np.inf)]  # those that are worth it
+    sizes, errors = longer["latent_dim"].to_numpy(float), longer["test_mse"].to_numpy(float)
+    if len(sizes) > 1 and (errors > 0).all():
+        kept = (errors[1:] / errors[:-1]) ** (1 / np.log2(sizes[1:] / sizes[:-1]))  # by a doubling of the code
+        steps = [
+            f"{1 - kept[index]:.0%} {{}}between {sizes[index]:,.0f} and {sizes[index + 1]:,.0f}"
+            for index in dict.fromkeys([int(kept.argmin()), int(kept.argmax())])
+        ]
+        said.append(f"A code twice as long takes {', and '.join(steps).format('of the error away ', '')} numbers.")
+    probed = content.variants().dropna(subset=["svm_rbf_accuracy"])
+    if len(probed):
+        highest = probed["svm_rbf_accuracy"].max()
+        enough = probed[probed["svm_rbf_accuracy"] >= highest - 0.005].sort_values(["latent_dim", "test_mse"]).iloc[0]
+        said.append(
+            f"{enough['latent_dim']:,.0f} numbers are enough for the RBF probe to name the class of "
+            f"{enough['svm_rbf_accuracy']:.1%} of the images (`{enough.name}`); the best here is {highest:.1%}."
+        )
+    return " ".join(said) or None
+
+
+def best_codes(content: Content) -> pd.DataFrame:
+    """For each latent dimension the variant with the smallest test MSE, and PCA's beside it; one line each."""
+    table = content.variants().reset_index()
     best = table.loc[table.groupby("latent_dim")["test_mse"].idxmin()].sort_values("latent_dim")
-    parts = [f"{int(line['latent_dim']):,}: {line['test_mse']:.4f} (`{name}`)" for name, line in best.iterrows()]
-    return f"The smallest test MSE for each latent dimension: {', '.join(parts)}."
+    board = content.leaderboard[content.leaderboard["variant"].isin(content.project.baselines)]
+    pca = board.dropna(subset=["test_mse"]).groupby("latent_dim")["test_mse"].min()
+    columns = ["latent_dim", "variant", "test_mse", "pca_mse", "test_ssim", "svm_rbf_accuracy", "num_parameters"]
+    return best.assign(pca_mse=best["latent_dim"].map(pca)).reindex(columns=columns)
 
 
 def compared(content: Content, comparison: Comparison) -> str | None:

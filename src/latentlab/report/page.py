@@ -44,8 +44,9 @@ def core_report(content: Content, figures: Collection[str]) -> str:
     )
     title = "How small can the code of an autoencoder be, and what does it cost?"
     leaderboard = f"{_published(content)}\n\n{markdown(board.reindex(columns=SHOWN))}"
-    sections = _parts(of_core(content.project), content, figures)
-    return _page(title, lead, [("Leaderboard", leaderboard), *sections, ("Where it all comes from", origin)])
+    answer, *others = [*_parts(of_core(content.project), content, figures), ("", "")]
+    parts = [answer, ("Leaderboard", leaderboard), *others, ("Where it all comes from", origin)]
+    return _page(title, lead, [part for part in parts if part[0]])
 
 
 def analyses_report(content: Content, figures: Collection[str], claims_page: str) -> str:
@@ -80,16 +81,18 @@ def write_html(text: str, folder: Path) -> str:
     )
     body = body.replace("<table>", '<div class="table"><table>').replace("</table>", "</table></div>")
     title = html.escape(text.split("\n", 1)[0].removeprefix("# "))
+    heads = re.findall(r'<h2 id="(.*?)">(.*?)</h2>', body)
+    contents = "".join(f'<li><a href="#{anchor}">{head}</a></li>' for anchor, head in heads)
     return (
         f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<title>latentlab: {title}</title>\n'
         f'<meta name="viewport" content="width=device-width, initial-scale=1">\n<style>{_STYLE}</style>\n</head>\n'
-        f"<body>\n<main>\n{body}</main>\n</body>\n</html>\n"
+        f'<body>\n<nav aria-label="Contents"><ul>{contents}</ul></nav>\n<main>\n{body}</main>\n<script>{_SCRIPT}</script>\n'
+        "</body>\n</html>\n"
     )
 
 
 def _page(title: str, lead: str, parts: list[tuple[str, str]]) -> str:
-    contents = " · ".join(f"[{name}](#{_anchor(name)})" for name, _ in parts)
-    return "\n\n".join([f"# {title}", lead, contents, *(f"## {name}\n\n{text.strip()}" for name, text in parts)]) + "\n"
+    return "\n\n".join([f"# {title}", lead, *(f"## {name}\n\n{text.strip()}" for name, text in parts)]) + "\n"
 
 
 def _parts(sections: list[Section], content: Content, figures: Collection[str]) -> list[tuple[str, str]]:
@@ -98,7 +101,8 @@ def _parts(sections: list[Section], content: Content, figures: Collection[str]) 
     for section, sentence in with_content(sections, content):
         shown = [name for name in section.figures if name in figures]
         pictures = [f"![{section.title}: {name.replace('_', ' ')}](figures/{name}.png)" for name in shown]
-        made.append((section.title, "\n\n".join([sentence, *pictures])))
+        table = [markdown(section.table(content))] if section.table else []
+        made.append((section.title, "\n\n".join([sentence, *pictures[:1], *table, *pictures[1:]])))
     return made
 
 
@@ -133,16 +137,66 @@ def _inlined(picture: Path) -> str:
 
 
 _STYLE = """
-:root { color-scheme: light; }
-body { margin: 0; background: #fff; color: #1a1a1a; font: 16px/1.55 system-ui, -apple-system, "Segoe UI", sans-serif; }
+:root {
+  color-scheme: light dark;
+  --ink: light-dark(#1a1a1a, #e8e8e8); --paper: light-dark(#fff, #16181b); --line: light-dark(#ddd, #3a3d42);
+  --link: light-dark(#0b57a4, #8ab8ff); --pale: light-dark(#f5f5f5, #202327);
+}
+body { margin: 0; background: var(--paper); color: var(--ink); }
+body { font: 16px/1.55 system-ui, -apple-system, "Segoe UI", sans-serif; }
 main { max-width: 60rem; margin: 0 auto; padding: 1rem 1.2rem 4rem; }
-h1 { font-size: 1.8rem; line-height: 1.25; } h2 { margin-top: 3rem; border-top: 1px solid #ddd; padding-top: 1.2rem; }
-img { max-width: 100%; height: auto; display: block; margin: 0.8rem auto; }
+h1 { font-size: 1.8rem; line-height: 1.25; }
+h2 { margin-top: 3rem; border-top: 1px solid var(--line); padding-top: 1.2rem; }
+img { max-width: 100%; height: auto; display: block; margin: 0.8rem auto; background: #fff; }
 p, li { overflow-wrap: anywhere; }
+nav { font-size: 0.85rem; } nav ul { list-style: none; margin: 0; padding: 1.2rem; } nav li { margin: 0.35rem 0; }
 .table { overflow-x: auto; margin: 1rem 0; }
 table { border-collapse: collapse; font-size: 0.82rem; font-variant-numeric: tabular-nums; }
-th, td { padding: 0.25rem 0.6rem; border-bottom: 1px solid #e5e5e5; text-align: left; vertical-align: top; }
+th, td { padding: 0.25rem 0.6rem; border-bottom: 1px solid var(--line); text-align: left; vertical-align: top; }
 th { border-bottom: 2px solid #888; white-space: nowrap; } code { font-size: 0.9em; overflow-wrap: anywhere; }
-td code, th code { overflow-wrap: normal; } a { color: #0b57a4; }
+th button { all: unset; cursor: pointer; } th button:focus-visible { outline: 2px solid var(--link); }
+th[aria-sort=ascending] button::after { content: " ↑"; } th[aria-sort=descending] button::after { content: " ↓"; }
+input { font: inherit; font-size: 0.85rem; padding: 0.25rem 0.5rem; margin-bottom: 0.5rem; }
+td code, th code { overflow-wrap: normal; } a { color: var(--link); }
+@media (min-width: 75rem) {
+  body { display: grid; grid-template-columns: 15rem 1fr; }
+  nav { position: sticky; top: 0; max-height: 100vh; overflow-y: auto; background: var(--pale); }
+}
 @media (max-width: 40rem) { body { font-size: 15px; } main { padding: 0.5rem 0.8rem 3rem; } h1 { font-size: 1.4rem; } }
+@media print { nav, input { display: none; } body { display: block; } h2, img, tr { break-inside: avoid; } }
+"""
+
+# a table is sorted by the column whose head is pressed, empty cells last; a long one can be filtered
+_SCRIPT = """
+const value = (row, column) => row.cells[column].textContent.trim();
+const number = text => text === "" ? NaN : Number(text.replaceAll(",", ""));
+for (const table of document.querySelectorAll("table")) {
+  const body = table.tBodies[0], heads = [...table.tHead.rows[0].cells];
+  heads.forEach((head, column) => {
+    const button = document.createElement("button");
+    button.append(...head.childNodes);
+    head.append(button);
+    button.onclick = () => {
+      const sign = head.ariaSort === "ascending" ? -1 : 1;
+      heads.forEach(each => each.removeAttribute("aria-sort"));
+      head.ariaSort = sign > 0 ? "ascending" : "descending";
+      const compare = (a, b) => {
+        const [x, y] = [value(a, column), value(b, column)];
+        if (!x || !y) return !x - !y;
+        const difference = number(x) - number(y);
+        return sign * (isNaN(difference) ? x.localeCompare(y) : difference);
+      };
+      body.append(...[...body.rows].sort(compare));
+    };
+  });
+  if (body.rows.length > 10) {
+    const filter = document.createElement("input");
+    filter.type = "search";
+    filter.placeholder = filter.ariaLabel = "show lines with ...";
+    filter.oninput = () => {
+      for (const row of body.rows) row.hidden = !row.textContent.toLowerCase().includes(filter.value.toLowerCase());
+    };
+    table.parentNode.before(filter);
+  }
+}
 """

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 
+import pandas as pd
 from matplotlib.figure import Figure
 
 from latentlab.params.project import Params
@@ -25,13 +26,15 @@ class Section:
     """A part of a report.
 
     `figures` by name, in the order shown: each is a function that draws, or gives None where there is nothing to show.
-    `sentence` says what the numbers say; without one the section is left out. `analysis` is None for the core.
+    `sentence` says what the numbers say; without one the section is left out. `table`, if there is one, stands below the
+    first figure. `analysis` is None for the core.
     """
 
     title: str
     figures: Mapping[str, Callable[[Content], Figure | None]]
     sentence: Callable[[Content], str | None]
     analysis: str | None = None
+    table: Callable[[Content], pd.DataFrame] | None = None
 
 
 PIXELS = "on the raw pixels", RAW_PIXELS
@@ -48,7 +51,7 @@ SECTIONS = [
         "published": partial(
             bars, path="mse_ratio", title="Against the published figures", unit="test MSE over the published",
             form="{:.2f}", line=1),
-    }, findings.latent_dim),
+    }, findings.how_small, table=findings.best_codes),
     Section("Learning curves and reconstructions", {
         "losses": core.losses,
         "reconstructions": core.reconstructions,
