@@ -57,6 +57,7 @@ class Reports:
     claims: Path
     claims_page: Path
     figures: Path
+    charts: Path
     report: Path
     report_page: Path
 
@@ -65,7 +66,7 @@ def reports(dataset: str, home: Literal[".", "analyses"] = ".") -> Reports:
     """Where those of the main pipeline lie, or those of the analyses."""
     names = (
         "leaderboard.csv", "leaderboard.md", "comparisons", "curves.csv", "confusion.csv", "summary.json",
-        "tables", "claims.json", "claims.md", "figures", "report.md", "report.html",
+        "tables", "claims.json", "claims.md", "figures", "charts", "report.md", "report.html",
     )  # fmt: skip
     return Reports(*(Path(home) / REPORTS / dataset / name for name in names))
 

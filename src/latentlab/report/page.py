@@ -10,6 +10,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from markdown_it import MarkdownIt
+from plotly.offline import get_plotlyjs
 
 from latentlab.comparison.tables import markdown, summary
 from latentlab.paths import Run
@@ -68,24 +69,31 @@ def analyses_report(content: Content, figures: Collection[str], claims_page: str
 
 
 def write_html(text: str, folder: Path) -> str:
-    """A page that needs no other file.
+    """A page that needs no other file; where there is a chart of a figure's name, it takes the figure's place.
 
     Args:
         text: The report in Markdown.
-        folder: Where its pictures lie.
+        folder: Where its pictures lie, in `figures`, and its charts, in `charts`.
     """
     body: str = MarkdownIt("commonmark", {"html": False}).enable("table").render(text)
     body = re.sub(r"<h([2-4])>(.*?)</h\1>", lambda m: f'<h{m[1]} id="{_anchor(m[2])}">{m[2]}</h{m[1]}>', body)
+    charts = {path.stem: path.read_text(encoding="utf-8") for path in sorted((folder / "charts").glob("*.json"))}
+    body = re.sub(
+        r'<img src="figures/(\w+)\.png" alt="([^"]*)" />',
+        lambda m: _drawn(m[1], charts[m[1]], m[2]) if m[1] in charts else m[0],
+        body,
+    )
     body = re.sub(
         r'<img src="([^"]+)"', lambda m: f'<img loading="lazy" src="{_inlined(folder / html.unescape(m[1]))}"', body
     )
     body = body.replace("<table>", '<div class="table"><table>').replace("</table>", "</table></div>")
     title = html.escape(text.split("\n", 1)[0].removeprefix("# "))
+    bundle = f"<script>{get_plotlyjs()}</script>\n" if charts else ""
     heads = re.findall(r'<h2 id="(.*?)">(.*?)</h2>', body)
     contents = "".join(f'<li><a href="#{anchor}">{head}</a></li>' for anchor, head in heads)
     return (
         f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<title>latentlab: {title}</title>\n'
-        f'<meta name="viewport" content="width=device-width, initial-scale=1">\n<style>{_STYLE}</style>\n</head>\n'
+        f'<meta name="viewport" content="width=device-width, initial-scale=1">\n<style>{_STYLE}</style>\n{bundle}</head>\n'
         f'<body>\n<nav aria-label="Contents"><ul>{contents}</ul></nav>\n<main>\n{body}</main>\n<script>{_SCRIPT}</script>\n'
         "</body>\n</html>\n"
     )
@@ -132,6 +140,13 @@ def _anchor(title: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", html.unescape(re.sub(r"<.*?>", "", title)).lower()).strip("-")
 
 
+def _drawn(name: str, chart: str, words: str) -> str:
+    chart = chart.replace("</", "<\\/")  # or a text in it could end the script
+    how = "{responsive: true, displaylogo: false}"
+    call = f'{{const chart = {chart}; Plotly.newPlot("chart-{name}", chart.data, chart.layout, {how});}}'
+    return f'<div id="chart-{name}" role="img" aria-label="{words}"></div>\n<script>{call}</script>'
+
+
 def _inlined(picture: Path) -> str:
     return "data:image/png;base64," + base64.b64encode(picture.read_bytes()).decode()
 
@@ -149,7 +164,8 @@ h1 { font-size: 1.8rem; line-height: 1.25; }
 h2 { margin-top: 3rem; border-top: 1px solid var(--line); padding-top: 1.2rem; }
 img { max-width: 100%; height: auto; display: block; margin: 0.8rem auto; background: #fff; }
 p, li { overflow-wrap: anywhere; }
-nav { font-size: 0.85rem; } nav ul { list-style: none; margin: 0; padding: 1.2rem; } nav li { margin: 0.35rem 0; }
+nav { font-size: 0.85rem; background: var(--pale); overflow: auto; }
+nav ul { list-style: none; margin: 0; padding: 1rem; display: flex; gap: 1.2rem; white-space: nowrap; }
 .table { overflow-x: auto; margin: 1rem 0; }
 table { border-collapse: collapse; font-size: 0.82rem; font-variant-numeric: tabular-nums; }
 th, td { padding: 0.25rem 0.6rem; border-bottom: 1px solid var(--line); text-align: left; vertical-align: top; }
@@ -160,7 +176,8 @@ input { font: inherit; font-size: 0.85rem; padding: 0.25rem 0.5rem; margin-botto
 td code, th code { overflow-wrap: normal; } a { color: var(--link); }
 @media (min-width: 75rem) {
   body { display: grid; grid-template-columns: 15rem 1fr; }
-  nav { position: sticky; top: 0; max-height: 100vh; overflow-y: auto; background: var(--pale); }
+  nav { position: sticky; top: 0; max-height: 100vh; }
+  nav ul { flex-direction: column; gap: 0.7rem; white-space: normal; }
 }
 @media (max-width: 40rem) { body { font-size: 15px; } main { padding: 0.5rem 0.8rem 3rem; } h1 { font-size: 1.4rem; } }
 @media print { nav, input { display: none; } body { display: block; } h2, img, tr { break-inside: avoid; } }

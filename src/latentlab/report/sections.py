@@ -4,16 +4,17 @@ For an analysis that gives one number `bars` draws it, and `between` says it.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 import pandas as pd
+import plotly.graph_objects as go
 from matplotlib.figure import Figure
 
 from latentlab.params.project import Params
 from latentlab.report import findings
 from latentlab.report.content import Content
-from latentlab.report.figures import analyses, core, galleries
+from latentlab.report.figures import analyses, charts, core, galleries
 from latentlab.report.figures.core import bars, scatter
 from latentlab.report.figures.galleries import of_arrays
 from latentlab.report.figures.pictures import mosaics, spectra, strips
@@ -27,7 +28,7 @@ class Section:
 
     `figures` by name, in the order shown: each is a function that draws, or gives None where there is nothing to show.
     `sentence` says what the numbers say; without one the section is left out. `table`, if there is one, stands below the
-    first figure. `analysis` is None for the core.
+    first figure. `charts` are for a browser, each in the place of the figure of its name. `analysis` is None for the core.
     """
 
     title: str
@@ -35,6 +36,7 @@ class Section:
     sentence: Callable[[Content], str | None]
     analysis: str | None = None
     table: Callable[[Content], pd.DataFrame] | None = None
+    charts: Mapping[str, Callable[[Content], go.Figure | None]] = field(default_factory=dict)
 
 
 PIXELS = "on the raw pixels", RAW_PIXELS
@@ -51,18 +53,24 @@ SECTIONS = [
         "published": partial(
             bars, path="mse_ratio", title="Against the published figures", unit="test MSE over the published",
             form="{:.2f}", line=1),
-    }, findings.how_small, table=findings.best_codes),
+    }, findings.how_small, table=findings.best_codes, charts={
+        "error_against_latent_dim": partial(
+            charts.scatter, x="latent_dim", y="test_mse", title="How small can the code be, and what does it cost?"),
+        "error_against_parameters": partial(
+            charts.scatter, x="num_parameters", y="test_mse", title="Error against parameters"),
+    }),
     Section("Learning curves and reconstructions", {
         "losses": core.losses,
         "reconstructions": core.reconstructions,
-    }, partial(between, words="Structural similarity (SSIM) of test images and reconstructions", path="test_ssim")),
+    }, partial(between, words="Structural similarity (SSIM) of test images and reconstructions", path="test_ssim"),
+        charts={"losses": charts.losses}),
     Section("Probes", {
         "accuracy_against_latent_dim": partial(
             scatter, x="latent_dim", y="svm_rbf_error", title="What the code knows about the class"),
         "probes": core.probes,
     }, partial(
         between, words="Test accuracy of the RBF probe", path="svm_rbf_accuracy", form="{:.2%}",
-        beside=(*PIXELS, "svm_rbf_accuracy"))),
+        beside=(*PIXELS, "svm_rbf_accuracy")), charts={"probes": charts.probes}),
     Section("Denoising", {
         "denoising": analyses.denoising,
         "denoising_pictures": galleries.denoising,
@@ -93,7 +101,8 @@ SECTIONS = [
             of_arrays, draw=strips, title="An image, and decoded samples of its posterior", analysis="generation",
             labels={"stochastic": ""}),
     }, findings.generation, "generation"),
-    Section("Rate and distortion", {"rate_distortion": analyses.rate_distortion}, findings.compression, "compression"),
+    Section("Rate and distortion", {"rate_distortion": analyses.rate_distortion}, findings.compression, "compression",
+        charts={"rate_distortion": charts.rate_distortion}),
     Section("Checkerboards", {
         "checkerboard": analyses.checkerboard,
         "spectra": partial(
@@ -137,5 +146,13 @@ def drawn(sections: list[Section], content: Content) -> Iterator[tuple[str, Figu
     """The figures of these sections, with their names."""
     for section, _ in with_content(sections, content):
         for name, draw in section.figures.items():
+            if (figure := draw(content)) is not None:
+                yield name, figure
+
+
+def charted(sections: list[Section], content: Content) -> Iterator[tuple[str, go.Figure]]:
+    """The figures for a browser of these sections, with their names."""
+    for section, _ in with_content(sections, content):
+        for name, draw in section.charts.items():
             if (figure := draw(content)) is not None:
                 yield name, figure

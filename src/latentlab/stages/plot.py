@@ -4,10 +4,11 @@ import pandas as pd
 
 from latentlab import paths, stages
 from latentlab.comparison import results
+from latentlab.files import write_text
 from latentlab.params.project import load
 from latentlab.report.content import Content
 from latentlab.report.figures import style
-from latentlab.report.sections import drawn, of_core
+from latentlab.report.sections import charted, drawn, of_core
 
 
 def main(dataset: str) -> None:
@@ -18,6 +19,9 @@ def main(dataset: str) -> None:
     files.figures.mkdir(parents=True, exist_ok=True)
     for name, figure in drawn(of_core(project), content):
         style.save(figure, files.figures / f"{name}.png")
+    files.charts.mkdir(exist_ok=True)
+    for name, chart in charted(of_core(project), content):
+        write_text(chart.to_json(), files.charts / f"{name}.json")
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from typing import Any
 
 import matplotlib as mpl
 import numpy as np
+import pandas as pd
 from matplotlib.figure import Figure
 
 from latentlab.comparison.results import Result
@@ -127,9 +128,7 @@ def scatter(content: Content, x: str, y: str, title: str) -> Figure | None:
     if len(pixels):
         panel.scatter(pixels[x], pixels[y], color=GREY, marker="x", label="raw pixels", zorder=2)
     variants = points[points.index.isin(content.project.variants)]
-    least = variants.groupby(x)[y].min().cummin()
-    others = variants[x].map(least.shift(fill_value=np.inf))  # the least error of what is smaller
-    named = variants[(variants[y] == variants[x].map(least)) & (variants[y] < others)]
+    named = unbeaten(variants, x, y)
     sources = variants.index.map(lambda name: content.project.variants[name].source)
     for source, style in source_styles(content.project).items():
         own = variants[sources == source]
@@ -151,6 +150,13 @@ def scatter(content: Content, x: str, y: str, title: str) -> Figure | None:
     panel.set(xlabel=UNITS[x], ylabel=UNITS[y], title=title)
     legend_beside(figure)
     return figure
+
+
+def unbeaten(variants: pd.DataFrame, x: str, y: str) -> pd.DataFrame:
+    """Those that no other one beats or equals in both columns, the smaller the better."""
+    least = variants.groupby(x)[y].min().cummin()
+    others = variants[x].map(least.shift(fill_value=np.inf))  # the least of what is smaller
+    return variants[(variants[y] == variants[x].map(least)) & (variants[y] < others)]
 
 
 def probes(content: Content, *, untrained: bool = False) -> Figure | None:
