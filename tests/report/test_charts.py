@@ -56,7 +56,7 @@ def test_a_page_shows_charts_where_there_are_some_and_needs_no_other_file(tmp_pa
     (tmp_path / "charts/probes.json").write_text(chart.to_json(), encoding="utf-8")
     page = write_html(core_report(CORE, {"probes", "losses"}), tmp_path)
     assert page.count('<div id="chart-') == 1
-    assert page.count('src="data:image/png;base64,') == 1
+    assert page.count('<img loading="lazy" src="data:image/png;base64,') == 1
     assert page.count("Plotly.newPlot(") == 1
     content = page[page.index('<div id="chart-probes"') :]
     shown = re.search(r"const chart = (.*); Plotly\.newPlot\(\"chart-probes\"", content)[1]

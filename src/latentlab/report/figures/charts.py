@@ -4,8 +4,10 @@ Colours are those of the sources; a press on a source in the legend takes its va
 """
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import plotly.graph_objects as go
 
 from latentlab.report.content import Content
@@ -29,11 +31,7 @@ def scatter(content: Content, x: str, y: str, title: str) -> go.Figure | None:
         own = variants[sources == source]
         if len(own):
             marker = {"color": style.colour, "symbol": style.marker, "size": 10, "opacity": 0.8}
-            said = [
-                f"{name}<br>{line['latent_dim']:,.0f} numbers, {line['num_parameters']:,.0f} parameters<br>"
-                f"test MSE {line['test_mse']:.5f}, SSIM {line['test_ssim']:.3f}, RBF probe {line['svm_rbf_accuracy']:.2%}"
-                for name, line in own.iterrows()
-            ]
+            said = [f"{name}<br>{_numbers(line)}" for name, line in own.iterrows()]
             title_of = content.project.sources[source]
             figure.add_scatter(
                 x=own[x], y=own[y], mode="markers", marker=marker, name=title_of, text=said, hoverinfo="text"
@@ -51,6 +49,15 @@ def scatter(content: Content, x: str, y: str, title: str) -> go.Figure | None:
             x=pca[x], y=pca[y], mode="lines+markers", line={"color": GREY}, name="PCA", text=said, hoverinfo="text"
         )
     return _laid_out(figure, title, _LOGARITHMIC | {"title": UNITS[x]}, _LOGARITHMIC | {"title": UNITS[y]})
+
+
+def _numbers(line: "pd.Series[Any]") -> str:
+    """Those of a variant that are known, for people."""
+    forms = {
+        "latent_dim": "{:,.0f} numbers", "num_parameters": "{:,.0f} parameters", "test_mse": "test MSE {:.5f}",
+        "test_ssim": "SSIM {:.3f}", "svm_rbf_accuracy": "RBF probe {:.2%}",
+    }  # fmt: skip
+    return "<br>".join(form.format(line[name]) for name, form in forms.items() if pd.notna(line.get(name)))
 
 
 def losses(content: Content) -> go.Figure | None:
