@@ -15,8 +15,8 @@ from benchmarks.processes import ask
 from benchmarks.task import Record, Task, spread
 from benchmarks.training import data_of
 from latentlab import models
-from latentlab.commands import onnxmodels
-from latentlab.commands.onnxmodels import AUTOENCODER, Runtime
+from latentlab.models import onnxmodels
+from latentlab.models.onnxmodels import AUTOENCODER, Runtime
 from latentlab.models.check import code_shape
 from latentlab.models.trained import CPU, TrainedModel
 from latentlab.params.variants import Variant

@@ -26,10 +26,6 @@ Source = int | Path  # a test image by its index, or a picture of the user's
 MOST_IMAGES = 10_000  # that one command reads or makes
 
 
-# data sets whose images are characters, each in the middle of its image, bright on dark
-CHARACTERS = ("mnist", "kmnist", "qmnist", "emnist_balanced", "emnist_letters", "digits")
-
-
 @dataclass(frozen=True)
 class Preparation:
     """How a user's own picture is brought to the form of the data set's images.
@@ -90,7 +86,7 @@ def prepare(path: Path, how: Preparation, model: TrainedModel) -> tuple[Tensor, 
         UserError: It cannot be read, no character is in it, or `how` does not suit the data set.
     """
     form = model.description["images"]
-    if form.get("kind") in (*CHARACTERS, "fashion_mnist"):
+    if form.get("kind") in (*drawing.CHARACTERS, "fashion_mnist"):
         image, notes = _bright_on_dark(path, how, model.shape[1], form["kind"])
         return torch.from_numpy(image).unsqueeze(0), notes
     if how.ink:
@@ -106,7 +102,7 @@ def _bright_on_dark(path: Path, how: Preparation, size: int, kind: str) -> tuple
     """The picture as the images of MNIST and of Fashion-MNIST are, (size, size), and what was done to it."""
     grey = drawing.read(path)
     notes = []
-    is_framed = kind in CHARACTERS and not (how.as_is or how.is_noisy)
+    is_framed = kind in drawing.CHARACTERS and not (how.as_is or how.is_noisy)
     if is_framed and (sheet := sheets.cut_out(grey)) is not grey:
         grey = sheet
         notes.append(f"{path}: the sheet is cut out of what is around it")

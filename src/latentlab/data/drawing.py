@@ -15,6 +15,9 @@ from latentlab.errors import UserError
 
 Array = np.ndarray
 
+# data sets whose images are characters, each in the middle of its image, bright on dark
+CHARACTERS = ("mnist", "kmnist", "qmnist", "emnist_balanced", "emnist_letters", "digits")
+
 FRAME = 28  # height and width of an MNIST image
 BOX = 20  # the longer side of the digit in it
 
