@@ -12,7 +12,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export PIP_USER := 0
 unexport PIP_TARGET PIP_PREFIX PIP_ROOT
 
-.PHONY: repro look report analyses study all test test-faults check bench ui audit lock clean
+.PHONY: repro look report explore analyses study all test test-faults check bench ui audit lock clean
 # two of the goals must not write to DVC's files at once
 .NOTPARALLEL:
 
@@ -29,6 +29,10 @@ look: $(VENV)/.study
 
 report: $(VENV)/.study
 	latentlab repro report
+
+# the page in which people play with the models, reports/mnist/explorer.html: open it in a browser
+explore: $(VENV)/.study
+	latentlab repro explore
 
 # what is measured of the selected runs beyond the default job, then the claims
 analyses: $(VENV)/.study

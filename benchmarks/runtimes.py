@@ -16,8 +16,8 @@ from benchmarks.task import Record, Task, spread
 from benchmarks.training import data_of
 from latentlab import models
 from latentlab.models import onnxmodels
-from latentlab.models.onnxmodels import AUTOENCODER, Runtime
 from latentlab.models.check import code_shape
+from latentlab.models.onnxmodels import AUTOENCODER, Runtime
 from latentlab.models.trained import CPU, TrainedModel
 from latentlab.params.variants import Variant
 

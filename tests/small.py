@@ -37,7 +37,7 @@ os.fsync = fsync
 """
 VARIANTS = ["mlp_8", "vae_2"]
 RUNS = [f"{variant}-mnist-fast-0" for variant in VARIANTS]
-TABLES = {"compare@mnist", "plot@mnist", "report@mnist", "compare_datasets"}
+TABLES = {"compare@mnist", "plot@mnist", "report@mnist", "explore@mnist", "compare_datasets"}
 NOTHING_FOUND = {"recipes": [], "seeds": [], "variants": {}, "training": {}}
 
 

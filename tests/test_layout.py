@@ -66,6 +66,7 @@ EXPECTED = {
         },
         "plot": {MADE.figures},
         "report": {MADE.report, MADE.report_page},
+        "explore": {MADE.explorer},
         "compare_datasets": {paths.SIDE_BY_SIDE, paths.SIDE_BY_SIDE_PAGE},
     },
     paths.MORE: {

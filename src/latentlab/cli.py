@@ -244,6 +244,16 @@ Measured = Annotated[list[str] | None, typer.Option(metavar="VARIANT", help="of 
 NumImages = Annotated[int | None, typer.Option(min=64, max=55_000, metavar="N", help="images in a round (default: 8192)")]
 Rounds = Annotated[int | None, typer.Option(min=1, max=1000, metavar="N", help="rounds (default: 5)")]
 Quick = Annotated[bool, typer.Option("--quick", help="small, to see that it works; nothing is written")]
+Explored = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="VARIANT",
+        help="a variant, a run or a checkpoint file; may be repeated (default: of each latent dimension the best of each "
+        "family, as many as fit into 4 MB)",
+    ),
+]
+Dataset = Annotated[str | None, typer.Option(metavar="NAME", help="a data set (default: the first that is selected)")]
+OptionalPage = Annotated[Path | None, typer.Option(parser=_path, metavar="FILE.html", help="the page")]
 Device = Annotated[
     Literal["auto", "cpu", "cuda", "mps"] | None, typer.Option(help="in the place of the one in params.yaml")
 ]
@@ -359,6 +369,18 @@ def export(variant: Model, output: OptionalFolder = None) -> None:
     from latentlab.commands import export
 
     export.export(variant, output)
+
+
+@_command(PROGRAMS, pinned=True)
+def explore(variants: Explored = None, dataset: Dataset = None, output: OptionalPage = None) -> None:
+    """A page in which people play with models.
+
+    Writes one HTML file that needs no other and no server: open it in a browser. Without options it is what the stage
+    `explore` makes, reports/<data set>/explorer.html.
+    """
+    from latentlab.commands import explore
+
+    explore.explore(variants or [], dataset, output)
 
 
 @app.command(rich_help_panel=PROJECT)

@@ -45,7 +45,10 @@ def source(dataset: str) -> Path:
 
 @dataclass(frozen=True)
 class Reports:
-    """Tables, figures and pages about a data set; `tables` and `claims` are of the analyses, `report_page` is in no git."""
+    """Tables, figures and pages about a data set.
+
+    `tables` and `claims` are of the analyses, `explorer` is of the main pipeline, `report_page` is in no git.
+    """
 
     leaderboard: Path
     leaderboard_page: Path
@@ -60,13 +63,14 @@ class Reports:
     charts: Path
     report: Path
     report_page: Path
+    explorer: Path
 
 
 def reports(dataset: str, home: Literal[".", "analyses"] = ".") -> Reports:
     """Where those of the main pipeline lie, or those of the analyses."""
     names = (
         "leaderboard.csv", "leaderboard.md", "comparisons", "curves.csv", "confusion.csv", "summary.json",
-        "tables", "claims.json", "claims.md", "figures", "charts", "report.md", "report.html",
+        "tables", "claims.json", "claims.md", "figures", "charts", "report.md", "report.html", "explorer.html",
     )  # fmt: skip
     return Reports(*(Path(home) / REPORTS / dataset / name for name in names))
 

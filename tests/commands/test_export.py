@@ -18,9 +18,9 @@ from untrained import RUNS, SHAPE, TEST_IMAGES, TRAIN_IMAGES, describe, inside, 
 from conftest import PROJECT, ROOT, cli_error, cli_output
 from latentlab.cli import main
 from latentlab.commands import export, named
-from latentlab.models.onnxmodels import AUTOENCODER, DECODER, ENCODER, PARTS, Part
 from latentlab.data import images as data
 from latentlab.models import check, checkpoint, onnxmodels
+from latentlab.models.onnxmodels import AUTOENCODER, DECODER, ENCODER, PARTS, Part
 from latentlab.models.trained import CPU, TrainedModel
 from latentlab.params.variants import Variant
 

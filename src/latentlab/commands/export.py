@@ -20,11 +20,11 @@ from torch import Tensor
 
 from latentlab import paths
 from latentlab.commands import inputs, named
-from latentlab.models.onnxmodels import AUTOENCODER, DECODER, ENCODER, PARTS, Part, in_onnxruntime, in_torch
 from latentlab.data import images as data
 from latentlab.errors import UserError
 from latentlab.files import settle, write_json
 from latentlab.models import onnxmodels
+from latentlab.models.onnxmodels import AUTOENCODER, DECODER, ENCODER, PARTS, Part, in_onnxruntime, in_torch
 from latentlab.models.trained import TrainedModel
 
 Array = np.ndarray

@@ -173,14 +173,14 @@ def check_output(path: Path, suffix: str, inputs: Sequence[Source] = ()) -> None
 
     Args:
         path: The file to write.
-        suffix: That it must have, ".png" or ".npz".
+        suffix: That it must have, ".png", ".npz" or ".html".
         inputs: What it must not replace.
 
     Raises:
         UserError: It has another suffix, is an input or a folder, or its folder does not exist or cannot be written to.
     """
     if path.suffix.lower() != suffix:
-        kind = "a PNG" if suffix == ".png" else "an NPZ"
+        kind = {".png": "a PNG", ".npz": "an NPZ", ".html": "an HTML"}[suffix]
         raise UserError(f"{path}: the output is {kind} file: let its name end in {suffix}")
     if path.is_dir():
         raise UserError(f"{path}: is a folder")
