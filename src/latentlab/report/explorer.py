@@ -71,7 +71,7 @@ def explorer(
     """
     models = list(models)
     shown = _shown(data.test, len(data.classes))
-    errors = board.set_index("variant")["test_mse"].dropna().to_dict()
+    errors, dims = mean_errors(board), board.set_index("variant")["latent_dim"].dropna().astype(int).to_dict()
     meta: dict[str, Any] = {
         "dataset": dataset,
         "shape": list(data.shape),
@@ -80,10 +80,7 @@ def explorer(
         "colours": list(CLASSES),
         "numImages": len(shown),
         "labels": [] if data.test.labels is None else data.test.labels[_dots(shown, len(data.test))].tolist(),
-        "others": [
-            {"name": line.variant, "latentDim": int(line.latent_dim), "mse": line.test_mse}
-            for line in board.dropna(subset=["latent_dim", "test_mse"]).itertuples()
-        ],
+        "others": [{"name": name, "latentDim": dims[name], "mse": error} for name, error in errors.items() if name in dims],
     }
     names = [str(model.description.get("name", model.name)) for model in models]
     names = [name if names.count(name) == 1 else model.name for name, model in zip(names, models, strict=True)]
@@ -104,6 +101,12 @@ def explorer(
             left -= size
     entries.sort(key=lambda each: each["latentDim"])
     return _page(meta | {"variants": entries}, blocks), [each["name"] for each in entries]
+
+
+def mean_errors(board: pd.DataFrame) -> dict[str, float]:
+    """The mean squared error of each variant and baseline of a leaderboard, as far as it is known."""
+    known = board.dropna(subset=["test_mse"])
+    return dict(zip(known["variant"].astype(str), known["test_mse"].astype(float), strict=True))
 
 
 def in_order(models: Iterable[TrainedModel], errors: Mapping[str, float]) -> list[TrainedModel]:

@@ -28,7 +28,7 @@ def main(dataset: str, output: Path | None = None) -> None:
     models = [trained.load(run.checkpoint) for run in runs if run.checkpoint.exists()]
     if not models:
         raise UserError(f"no model of {dataset} is trained yet: dvc repro {runs[0].stage('train')}")
-    errors = leaderboard(project, dataset).set_index("variant")["test_mse"].dropna().to_dict()
+    errors = explorer.mean_errors(leaderboard(project, dataset))
     output = output or paths.reports(dataset).explorer
     write(project, dataset, explorer.in_order(models, errors), output, explorer.MOST_BYTES)
 
