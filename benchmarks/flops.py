@@ -55,11 +55,11 @@ def measure(task: Task) -> Iterator[Record]:
 
 def flop_per_image(variant: Variant, shape: models.Shape) -> int:
     """Floating-point operations of a training step, by image."""
-    model, target = models.build(variant, shape, 0).eval(), torch.zeros(1, *shape)  # one image has no variance
+    model, target = models.build(variant, shape, 0), torch.zeros(2, *shape)  # one image has no variance
     x = degrade(target, variant.downsampling)
     with flop_counter() as counter:
         model.loss(x, target, torch.Generator())["loss"].backward()
-    return int(counter.get_total_flops())
+    return int(counter.get_total_flops()) // len(target)
 
 
 def peak(precision: str, device: str) -> float:

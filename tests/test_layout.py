@@ -64,7 +64,7 @@ EXPECTED = {
         "compare": {
             MADE.summary, MADE.leaderboard, MADE.leaderboard_page, MADE.comparisons, MADE.curves, MADE.confusion,
         },
-        "plot": {MADE.figures},
+        "plot": {MADE.figures, MADE.charts},
         "report": {MADE.report, MADE.report_page},
         "explore": {MADE.explorer},
         "compare_datasets": {paths.SIDE_BY_SIDE, paths.SIDE_BY_SIDE_PAGE},
@@ -80,7 +80,7 @@ EXPECTED = {
         "codecs": {Baseline("codecs", "d").analysis("codecs")},
         "tables": {ANALYSED.leaderboard, ANALYSED.tables},
         "claims": {ANALYSED.claims, ANALYSED.claims_page},
-        "plot": {ANALYSED.figures},
+        "plot": {ANALYSED.figures, ANALYSED.charts},
         "report": {ANALYSED.report, ANALYSED.report_page},
         "claims_side_by_side": {paths.CLAIMS_SIDE_BY_SIDE},
     },

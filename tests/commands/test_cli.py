@@ -77,7 +77,7 @@ def test_help_is_quick_and_names_every_command():
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
     for name in COMMANDS:
         assert f"\n  {name} " in done.stdout
-    assert len(COMMANDS) == 15
+    assert len(COMMANDS) == 17
     assert "Examples:\n    latentlab reconstruct cae_baseline" in done.stdout
     imported = {line.split("|")[-1].strip() for line in done.stderr.splitlines()}
     assert not imported & {"torch", "mlflow", "pandas", "sklearn", "numpy", "pydantic", "PIL", "rich"}

@@ -58,7 +58,10 @@ def test_tables_figures_and_report(small_project):
     assert all(name in text for name in VARIANTS)
     assert set(re.findall(r"figures/(\w+)\.png", text)) == figures
     page = (reports / "report.html").read_text(encoding="utf-8")
-    assert page.count("data:image/png;base64,") == len(figures)
+    charts = {path.stem for path in (reports / "charts").glob("*.json")}
+    assert charts >= {"error_against_latent_dim", "losses", "probes"}
+    assert page.count('<img loading="lazy" src="data:image/png;base64,') == len(figures - charts)
+    assert page.count("Plotly.newPlot(") == len(charts)
     # what it names as a stage is one
     known = small_project.run("dvc", "stage", "list", "--name-only").split()
     assert set(re.findall(r"dvc repro ([\w@-]+)", text)) <= {*known, *(name.split("@")[0] for name in known)}
