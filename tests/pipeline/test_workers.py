@@ -73,7 +73,7 @@ for number in (1, 2):
     stage.write_text(
         "import colorsys, os, sys\\n"
         "if __name__ == '__main__':\\n"
-        f"    print({number} * '!', sys.argv[1], os.environ['A'])\\n"
+        f"    print({number * '!'!r}, sys.argv[1], os.environ['A'])\\n"  # of another length: both may be of one second
         f"    os.environ['A'] = 'changed'; colorsys.left = 1; sys.exit({number})\\n"
     )
     job = workers.Job(["python -m tiny.stages.say x"], [], ".", {"A": "given"}, Path("output"), Path("stop"))

@@ -196,6 +196,7 @@ def test_pointing_drawing_and_choosing(grey, chromium):
         assert np.abs(after[..., 0] - 255 * wanted).max() <= 1
         assert (before != after).any()
         tab.locator("#plane").click(position={"x": 300, "y": 200})
+        settled(tab)
         assert (shown_image(tab, "#input") == shown_image(tab, "#nearest")).all()
         # drawn: the image is framed as that of a picture, and every variant has it
         pad = tab.locator("#pad")
