@@ -218,9 +218,6 @@ Offline = Annotated[
     bool, typer.Option("--offline", help="log to mlruns/, whatever MLFLOW_TRACKING_URI says; `latentlab sync` can send it")
 ]
 Pull = Annotated[bool, typer.Option("--pull", help="take what is missing from DVC's remote first, if it has it")]
-OptionalDataset = Annotated[
-    str | None, typer.Option("--dataset", metavar="NAME", help="by default the first that is selected")
-]
 Port = Annotated[int, typer.Option(min=1, max=65535, help="on 127.0.0.1")]
 Workers = Annotated[
     int | None, typer.Option(min=1, max=1024, metavar="N", help="processes, each with one thread (default: one a core)")
@@ -414,7 +411,7 @@ def sync(variants: Variants = None) -> None:
 
 
 @_command(PROJECT)
-def show(dataset: OptionalDataset = None) -> None:
+def show(dataset: Dataset = None) -> None:
     """The leaderboard as a table, and where its report is."""
     from latentlab.commands import runs
 
