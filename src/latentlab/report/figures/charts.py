@@ -11,7 +11,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from latentlab.report.content import Content
-from latentlab.report.figures.core import PROBES, UNITS, unbeaten
+from latentlab.report.figures.core import PROBES, UNITS, points_of, unbeaten
 from latentlab.report.figures.panels import GREY, first_keys, values_of
 from latentlab.report.styles import source_styles
 
@@ -21,9 +21,8 @@ _LOGARITHMIC = {"type": "log", "dtick": "D2", "tickformat": "~r"}
 
 def scatter(content: Content, x: str, y: str, title: str) -> go.Figure | None:
     """A point for each variant and a line for PCA, at two columns of the leaderboard; all numbers under the pointer."""
-    table = content.lines(content.leaderboard)
-    table = table.assign(svm_rbf_error=100 * (1 - table["svm_rbf_accuracy"])).dropna(subset=[x, y])
-    points = table[(table[x] > 0) & (table[y] > 0)].set_index("variant").sort_values(x)  # which have a logarithm
+    points = points_of(content, x, y)
+    points = points[(points[x] > 0) & (points[y] > 0)]  # which have a logarithm
     figure = go.Figure()
     variants = points[points.index.isin(content.project.variants)]
     sources = variants.index.map(lambda name: content.project.variants[name].source)

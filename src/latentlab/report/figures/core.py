@@ -116,9 +116,7 @@ def scatter(content: Content, x: str, y: str, title: str) -> Figure | None:
 
     Named are the variants that no other one beats in both, the rest are pale. Colour and shape are those of the source.
     """
-    table = content.lines(content.leaderboard)
-    table = table.assign(svm_rbf_error=100 * (1 - table["svm_rbf_accuracy"])).dropna(subset=[x, y])
-    points = table.set_index("variant").sort_values(x)
+    points = points_of(content, x, y)
     if not set(points.index) & set(content.project.variants):
         return None
     figure, (panel,) = side_by_side(8, 5.2)
@@ -150,6 +148,13 @@ def scatter(content: Content, x: str, y: str, title: str) -> Figure | None:
     panel.set(xlabel=UNITS[x], ylabel=UNITS[y], title=title)
     legend_beside(figure)
     return figure
+
+
+def points_of(content: Content, x: str, y: str) -> pd.DataFrame:
+    """The lines of the leaderboard that have both columns, by variant, in the order of the first."""
+    table = content.lines(content.leaderboard)
+    table = table.assign(svm_rbf_error=100 * (1 - table["svm_rbf_accuracy"])).dropna(subset=[x, y])
+    return table.set_index("variant").sort_values(x)
 
 
 def unbeaten(variants: pd.DataFrame, x: str, y: str) -> pd.DataFrame:
