@@ -4,10 +4,12 @@ import contextlib
 import gzip
 import io
 import os
+import shutil
 import time
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -114,3 +116,23 @@ def cli_error(*arguments: object) -> str:
     assert said.count("\n") == 1
     assert said.endswith("\n")
     return said.removeprefix("error: ").strip()
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Any]:
+    """A browser, which costs seconds to start."""
+    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if not path:
+        pytest.skip("no Chromium is installed here: apt-get install chromium")
+    with pytest.importorskip("playwright.sync_api").sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+def faults_for_readers(tab: Any) -> list[str]:
+    """What the accessibility checker axe finds serious or critical in a page, such as a contrast that is too low."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    found = Axe().run(tab).response["violations"]
+    return [f"{each['id']}: {each['nodes'][0]['html']}" for each in found if each["impact"] in ("serious", "critical")]

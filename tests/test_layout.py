@@ -65,7 +65,7 @@ EXPECTED = {
             MADE.summary, MADE.leaderboard, MADE.leaderboard_page, MADE.comparisons, MADE.curves, MADE.confusion,
         },
         "plot": {MADE.figures, MADE.charts},
-        "report": {MADE.report, MADE.report_page},
+        "report": {MADE.report, MADE.report_html},
         "explore": {MADE.explorer},
         "compare_datasets": {paths.SIDE_BY_SIDE, paths.SIDE_BY_SIDE_PAGE},
     },
@@ -81,7 +81,7 @@ EXPECTED = {
         "tables": {ANALYSED.leaderboard, ANALYSED.tables},
         "claims": {ANALYSED.claims, ANALYSED.claims_page},
         "plot": {ANALYSED.figures, ANALYSED.charts},
-        "report": {ANALYSED.report, ANALYSED.report_page},
+        "report": {ANALYSED.report, ANALYSED.report_html, ANALYSED.claims_html},
         "claims_side_by_side": {paths.CLAIMS_SIDE_BY_SIDE},
     },
 }  # fmt: skip

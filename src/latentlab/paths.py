@@ -47,7 +47,8 @@ def source(dataset: str) -> Path:
 class Reports:
     """Tables, figures and pages about a data set.
 
-    `tables` and `claims` are of the analyses, `explorer` is of the main pipeline, `report_page` is in no git.
+    `tables` and `claims` are of the analyses, `explorer` is of the main pipeline; `report_html` and `claims_html` are in no
+    git.
     """
 
     leaderboard: Path
@@ -59,10 +60,11 @@ class Reports:
     tables: Path
     claims: Path
     claims_page: Path
+    claims_html: Path
     figures: Path
     charts: Path
     report: Path
-    report_page: Path
+    report_html: Path
     explorer: Path
 
 
@@ -70,7 +72,8 @@ def reports(dataset: str, home: Literal[".", "analyses"] = ".") -> Reports:
     """Where those of the main pipeline lie, or those of the analyses."""
     names = (
         "leaderboard.csv", "leaderboard.md", "comparisons", "curves.csv", "confusion.csv", "summary.json",
-        "tables", "claims.json", "claims.md", "figures", "charts", "report.md", "report.html", "explorer.html",
+        "tables", "claims.json", "claims.md", "claims.html", "figures", "charts", "report.md", "report.html",
+        "explorer.html",
     )  # fmt: skip
     return Reports(*(Path(home) / REPORTS / dataset / name for name in names))
 

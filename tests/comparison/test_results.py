@@ -65,7 +65,7 @@ def test_all_runs_count_that_are_what_params_describes():
     assert found.recipes == ["fast", "published"]
     assert [result.run.seed for result in found.of("mlp_8", "fast")] == [0, 7]
     assert found.of("mlp_8", "published") == []
-    measured = {"device": "cpu", "precision": "float32", "test_mse": 0.01, "svm_rbf_accuracy": 0.9}
+    measured = {"device": "cpu", "precision": "float32", "fingerprint": "0", "test_mse": 0.01, "svm_rbf_accuracy": 0.9}
     assert found.of("mlp_8", "fast")[0].metrics == measured
     assert list(found.shown(PROJECT)) == ["mlp_8"]
     assert found.left_out == {}

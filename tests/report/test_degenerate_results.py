@@ -175,7 +175,8 @@ def check_claims(case: Case) -> None:
 def check_reports(case: Case) -> None:
     content = case.content()
     says_something(core_report(content, {"probes"}))
-    says_something(analyses_report(content, {"denoising"}, "# The claims\n\nThere are none.\n"))
+    claims = page.as_json(ledger(case.results(), case.codecs(), list(PROJECT.recipes), True))
+    says_something(analyses_report(content, {"denoising"}, claims))
 
 
 def check_figures(case: Case) -> None:

@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +12,7 @@ import pandas as pd
 import pytest
 import torch
 
-from conftest import PROJECT
+from conftest import PROJECT, faults_for_readers
 from latentlab import models
 from latentlab.data import drawing
 from latentlab.data import images as data
@@ -95,17 +94,6 @@ def colour(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return made(tmp_path_factory.mktemp("colour"), ["mlp_8", "cae_latent_8"], splits(COLOUR, []), "folder", {})
 
 
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if not path:
-        pytest.skip("no Chromium is installed here: apt-get install chromium")
-    with pytest.importorskip("playwright.sync_api").sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
-
 @contextmanager
 def opened(chromium: Any, page: dict[str, Any], state: str = "", **options: Any) -> Iterator[Any]:
     """The page as a double click opens it, without a network; it asks for no file and says nothing to the console."""
@@ -183,6 +171,7 @@ def test_the_page_needs_nothing_else_and_no_name_in_it_is_taken_as_html(grey):
 @pytest.mark.slow
 def test_pointing_drawing_and_choosing(grey, chromium):
     with opened(chromium, grey, viewport={"width": 1440, "height": 900}) as tab:
+        assert faults_for_readers(tab) == []
         assert tab.evaluate("state.variant") == "vae_2"
         # the plane: what is under the pointer is decoded, a click takes the nearest image
         before = shown_image(tab, "#decoded")

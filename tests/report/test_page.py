@@ -1,25 +1,32 @@
 """What the reports say, and what they leave out."""
 
+import json
 import re
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import made_up
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 from plotly.offline import get_plotlyjs
 
-from conftest import PROJECT, ROOT
+from conftest import PROJECT, ROOT, faults_for_readers
 from latentlab import paths
 from latentlab.comparison.tables import write_csv
 from latentlab.report import findings
 from latentlab.report.content import Content
 from latentlab.report.page import analyses_report, core_report, write_html
-from latentlab.report.sections import SECTIONS, of_core, with_content
+from latentlab.report.sections import SECTIONS, charted, of_core, with_content
 from latentlab.stages import plot, plot_analyses, report, report_analyses
 
-CLAIMS = "# The claims\n\n## Verdicts\n\nNone.\n"
+VERDICTS = ["holds", "holds", "does_not_hold", "undecided"]
+CLAIMS = [{"verdicts": {recipe: {"verdict": verdict} for recipe in PROJECT.recipes}} for verdict in VERDICTS]
 
 
 def test_the_report_has_a_section_for_every_comparison_and_only_the_figures_that_were_drawn():
@@ -41,12 +48,12 @@ def test_the_report_of_the_analyses_ends_with_the_claims():
     # the made-up gain is above zero
     assert "The gain in dB at sigma 0.2: from +1." in text
     assert "3 of the 3 variants trained on clean images bring the image closer" in text
-    assert "## The claims\n\n### Verdicts\n" in text
+    assert "of 4 claims, 2 hold, 1 do not hold, 1 are not decided under `fast`. [The claims" in text
     assert all(f"## {section.title}\n" in text for section in SECTIONS if section.analysis)
     only = analyses_report(replace(content, tables={"untrained": content.tables["untrained"]}), set(), CLAIMS)
     assert re.findall("^## (.*)", only, re.MULTILINE) == [
         "Untrained encoders and raw pixels",
-        "The claims",
+        "The claims of the five sources",
         "Where it all comes from",
     ]
 
@@ -107,7 +114,7 @@ def test_the_names_of_stages_are_those_of_the_pipeline_and_no_link_leads_out_of_
         core_report(made_up.of_core(made_up.runs()), {"probes"}),
         analyses_report(made_up.of_analyses(), set(), CLAIMS),
     ):
-        assert not re.search(r"https?://|\]\((?!#|figures/)", text)
+        assert not re.search(r"https?://|\]\((?!#|figures/|claims\.md\))", text)
         assert f"`tags.variant = '{run.variant}'`" in text
         assert set(re.findall(r"\w+@[\w-]+", text)) <= {run.stage(stage) for stage in ("train", "evaluate", "probe")}
         assert not re.search(r"\b(rows?|code size|asked|questions?)\b", text)
@@ -150,7 +157,8 @@ def workspace(tmp_path, monkeypatch):
     made |= {files.tables / f"{name}.csv": table for name, table in content.tables.items()}
     for path, table in made.items():
         write_csv(table, path)
-    files.claims_page.write_text(CLAIMS, encoding="utf-8")
+    files.claims.write_text(json.dumps(CLAIMS), encoding="utf-8")
+    files.claims_page.write_text("# Claims\n\n## A1\n\nIt holds.\n", encoding="utf-8")
     folder = found.runs[0].run.reconstructions
     folder.mkdir(parents=True)
     np.savez(folder / "arrays.npz", reconstructions=np.zeros((2, 10, 1, 28, 28), np.uint8))
@@ -164,10 +172,75 @@ def workspace(tmp_path, monkeypatch):
 def test_the_stages_make_the_report_of_one_variant(stages, home, num_figures):
     for stage in stages:
         stage.main("mnist")
-    page = paths.reports("mnist", home).report_page
+    page = paths.reports("mnist", home).report_html
     text = page.read_text(encoding="utf-8")
     assert text.count('<img loading="lazy" src="data:image/png;base64,') + text.count('<div id="chart-') == num_figures
     assert len(list((page.parent / "charts").glob("*.json"))) == text.count('<div id="chart-') > 0
     assert len(list((page.parent / "figures").glob("*.png"))) == num_figures
     assert "mlp_8" in text
+    if home == "analyses":
+        assert 'href="claims.html"' in text
+        assert '<h2 id="a1">A1</h2>' in page.with_name("claims.html").read_text(encoding="utf-8")
     assert not re.search(r"\bnan\b", text.replace(get_plotlyjs(), ""))
+
+
+@pytest.fixture(scope="module")
+def core_page(tmp_path_factory) -> Path:
+    """The report of all variants; its pictures are empty."""
+    folder, content = tmp_path_factory.mktemp("page"), made_up.of_core(made_up.runs())
+    charts = dict(charted(of_core(PROJECT), content))
+    for name in ("charts", "figures"):
+        (folder / name).mkdir()
+    for name, chart in charts.items():
+        (folder / f"charts/{name}.json").write_text(chart.to_json(), encoding="utf-8")
+    Image.new("RGB", (900, 300), "white").save(folder / "figures/reconstructions.png")
+    page = folder / "report.html"
+    page.write_text(write_html(core_report(content, {*charts, "reconstructions"}), folder), encoding="utf-8")
+    return page
+
+
+@contextmanager
+def opened(chromium: Any, page: Path, **options: Any) -> Iterator[Any]:
+    """The page as a double click opens it, without a network; it asks for no file and says nothing to the console."""
+    context = chromium.new_context(offline=True, **options)
+    tab, said = context.new_page(), []
+    tab.on("console", lambda message: said.append(message.text))
+    tab.on("pageerror", lambda error: said.append(str(error)))
+    tab.on("request", lambda request: said.append(request.url[:80]) if request.url.startswith(("http", "file")) else None)
+    tab.goto(page.as_uri())
+    yield tab
+    assert said == [page.as_uri()]
+    context.close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1440, 390])
+def test_the_page_can_be_read_by_everybody(width, scheme, core_page, chromium):
+    with opened(chromium, core_page, viewport={"width": width, "height": 900}, color_scheme=scheme) as tab:
+        tab.locator("#chart-probes .plot-container").wait_for()
+        assert faults_for_readers(tab) == []
+        assert tab.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+@pytest.mark.slow
+def test_tables_are_sorted_and_filtered_and_charts_say_what_is_under_the_pointer(core_page, chromium):
+    with opened(chromium, core_page, viewport={"width": 1440, "height": 900}) as tab:
+        tab.locator("nav a", has_text="Leaderboard").click()
+        assert tab.url.endswith("#leaderboard")
+        board = tab.locator("h2#leaderboard ~ .table").first
+        errors = [head.strip() for head in board.locator("th").all_inner_texts()].index("test_mse")
+        shown = "rows => rows.filter(row => !row.hidden).map(row => row.cells[%d].textContent)"
+        for direction in (1, -1):
+            board.locator("th button", has_text="test_mse").first.click()
+            column = [float(text) for text in board.locator("tbody tr").evaluate_all(shown % errors) if text]
+            assert column == sorted(column, reverse=direction < 0)
+            assert len(column) > 25
+        tab.locator("h2#leaderboard ~ input").first.fill("VAE_")
+        names = board.locator("tbody tr").evaluate_all(shown % 0)
+        assert sorted(names) == sorted(name for name in PROJECT.variants if "vae_" in name)
+        chart = tab.locator("#chart-error_against_latent_dim")
+        chart.scroll_into_view_if_needed()
+        chart.locator(".scatterlayer .point").first.hover(force=True)
+        said = chart.locator(".hoverlayer text").first.text_content()
+        assert any(said.startswith(name) for name in (*PROJECT.variants, *PROJECT.baselines))

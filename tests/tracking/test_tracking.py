@@ -16,6 +16,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import mlflow
+import numpy as np
 import pytest
 import requests
 import torch
@@ -27,7 +28,7 @@ from latentlab.commands.runs import show_pages
 from latentlab.errors import UserError
 from latentlab.params.recipes import Training
 from latentlab.paths import Run
-from latentlab.tracking import describe, registry, runs, store, view
+from latentlab.tracking import describe, registry, replicates, runs, store, view
 from latentlab.tracking.artifacts import lacks_files
 from latentlab.tracking.store import TrackingError
 from tracked import RECORDS, TRAINING, VARIANT, everything, history, outputs, the_whole_run, train
@@ -94,17 +95,72 @@ def test_the_table_that_mlflow_shows_names_metrics_that_runs_have_and_is_the_use
     tags = client.get_experiment(experiment_id).tags
     assert tags.items() >= view.TAGS.items()
     state = json.loads(tags["mlflow.sharedViewState.headline"])
-    metrics = re.findall(r"metrics\.`([^`]+)`", " ".join(state["selectedColumns"]))
-    assert {*metrics} <= {*describe.HEADLINES.values()}
+    known = {*describe.HEADLINES.values(), *(f"{name}_sd" for name in replicates.SPREAD)}
+    assert {*re.findall(r"metrics\.`([^`]+)`", " ".join(state["selectedColumns"]))} <= known
+    charts = state["compareRunCharts"]
+    assert {axis["key"] for chart in charts for axis in (chart.get("xaxis"), chart.get("yaxis")) if axis} <= known
+    assert {chart["metricSectionId"] for chart in charts} == {section["uuid"] for section in state["compareRunSections"]}
     assert state["orderByKey"] == "metrics.`test/mse`"
-    train(experiment_id, outputs(tmp_path / "variant", None))
-    run = the_whole_run(experiment_id)
-    assert {each["groupByData"] for each in state["groupBy"]["groupByKeys"]} <= run.data.tags.keys()
     client.set_experiment_tag(experiment_id, "mlflow.sharedViewState.headline", "{}")
     assert store.open_store(tmp_path) == experiment_id
     assert client.get_experiment(experiment_id).tags["mlflow.sharedViewState.headline"] == "{}"
     trials = store.open_store(tmp_path, "-study")
     assert not client.get_experiment(trials).tags.keys() & view.TAGS.keys()
+
+
+def parent_of(experiment_id: str) -> mlflow.entities.Run:
+    (parent,) = mlflow.MlflowClient().search_runs([experiment_id], "tags.seeds LIKE '%'")
+    return parent
+
+
+def test_the_means_of_a_variant_are_a_run_above_those_of_its_seeds(tmp_path, experiment_id, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    errors = [0.01, 0.02, 0.06]
+    for seed, error in enumerate(errors):
+        train(experiment_id, trained := outputs(tmp_path / f"seed_{seed}", error, seed))
+        runs.log_run(experiment_id, trained)
+    counting = {Run("mlp_2", "mnist", "fast", seed): f"mlp_2-{seed}" for seed in (2, 1, 0)}
+    arrays = Run("mlp_2", "mnist", "fast", 1).reconstructions / "arrays.npz"
+    arrays.parent.mkdir(parents=True)
+    np.savez(arrays, reconstructions=np.arange(2 * 3 * 4, dtype=np.uint8).reshape(2, 3, 1, 2, 2))
+
+    # what is not there, or of another training, does not count
+    replicates.log_parents(experiment_id, counting | {Run("mlp_2", "mnist", "fast", 3): "mlp_2-3"})
+    parent = parent_of(experiment_id)
+    assert parent.info.run_name == "mlp_2-mnist-fast"
+    assert (parent.info.status, parent.data.tags["seeds"]) == ("FINISHED", "0 1 2")
+    expected = {"test/mse": 0.03, "test/mse_sd": float(np.std(errors, ddof=1)), "num_seeds": 3}
+    assert parent.data.metrics == pytest.approx(expected)
+    assert parent.data.params == {"dataset": "mnist", "family": "mlp", "recipe": "fast", "source": "B"}
+    assert {artifact.path for artifact in mlflow.MlflowClient().list_artifacts(parent.info.run_id)} == {"images"}
+    children = [run for run in everything(experiment_id) if "seed" in run.data.tags]
+    assert {run.data.tags["mlflow.parentRunId"] for run in children} == {parent.info.run_id}
+    assert [runs.log_run(experiment_id, outputs(tmp_path / "again", errors[0], 0))] == ["up to date"]
+
+    replicates.log_parents(experiment_id, counting)
+    assert parent_of(experiment_id).info.run_id == parent.info.run_id
+    del counting[Run("mlp_2", "mnist", "fast", 2)]
+    replicates.log_parents(experiment_id, counting)
+    newer = parent_of(experiment_id)
+    assert newer.data.metrics["test/mse"] == pytest.approx(0.015)
+    assert sorted(newer.data.tags["seeds"].split()) == ["0", "1"]
+
+
+def test_the_page_that_compares_means_opens_on_the_test_mse_the_latent_dimension_and_the_parameters(
+    tmp_path, experiment_id
+):
+    client = mlflow.MlflowClient()
+    train(experiment_id, trained := outputs(tmp_path / "variant", 0.03))
+    runs.log_run(experiment_id, trained)
+    child = the_whole_run(experiment_id).info.run_id
+    for name in describe.HEADLINES.values():
+        client.log_metric(child, name, 2.0)
+    replicates.log_parents(experiment_id, {Run("mlp_2", "mnist", "fast", 0): "mlp_2-0"})
+    parent = parent_of(experiment_id)
+    assert len(parent.data.metrics) <= 30
+    assert next(iter(parent.data.metrics)) == "test/mse"
+    # the first three that differ between variants of a data set and recipe
+    assert sorted(parent.data.params) == ["dataset", "family", "latent_dim", "num_parameters", "recipe", "source"]
 
 
 def test_the_duration_of_a_run_is_that_of_its_training(tmp_path, experiment_id):
@@ -638,7 +694,7 @@ def test_a_damaged_checkpoint_keeps_no_other_run_from_the_store(tmp_path, monkey
     assert len(everything(store.open_store(tmp_path))) == 2
 
 
-def test_the_pages_of_mlflow_are_served_with_the_link_to_the_table(tmp_path, experiment_id, monkeypatch, capsys):
+def test_the_pages_of_mlflow_are_served_with_the_links_to_table_and_charts(tmp_path, experiment_id, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     started: list[list[str]] = []
     monkeypatch.setattr("latentlab.commands.runs.os.execvp", lambda _, command: started.append(command))
@@ -649,6 +705,7 @@ def test_the_pages_of_mlflow_are_served_with_the_link_to_the_table(tmp_path, exp
         with pytest.raises(UserError, match=f"something listens at 127.0.0.1:{port} already"):
             show_pages(port)
     show_pages(port)
-    link = f"http://127.0.0.1:{port}/#/experiments/{experiment_id}/runs?"
-    assert capsys.readouterr().out == f"{link}workflowType=machine_learning&viewStateShareKey=headline\n"
+    link = f"http://127.0.0.1:{port}/#/experiments/{experiment_id}/runs?workflowType=machine_learning"
+    table, charts = f"{link}&viewStateShareKey=headline", f"{link}&compareRunsMode=CHART&viewStateShareKey=headline"
+    assert capsys.readouterr().out == f"table: {table}\ncharts: {charts}\n"
     assert started == [["mlflow", "ui", "--workers", "1", "--host", "127.0.0.1", "--port", str(port)]]

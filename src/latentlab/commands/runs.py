@@ -83,7 +83,7 @@ def reproduce(targets: Sequence[str], num_jobs: int | None, backend: str, offlin
 
 
 def sync(variants: Sequence[str], *, quiet: bool = False) -> None:
-    """Makes sure that MLflow holds one complete run for each run that is trained, and prints what was done.
+    """Makes sure that MLflow holds one complete run for each run that is trained, and their means; prints what was done.
 
     Args:
         variants: Whose runs; all that are selected if empty.
@@ -92,7 +92,8 @@ def sync(variants: Sequence[str], *, quiet: bool = False) -> None:
     Raises:
         UserError: There is no such variant, the store cannot be used, or a checkpoint is damaged, after all other runs.
     """
-    from latentlab.tracking import describe, runs, store
+    from latentlab.comparison import results
+    from latentlab.tracking import describe, replicates, runs, store
 
     project = load()
     asked = chosen(project, variants)
@@ -111,6 +112,9 @@ def sync(variants: Sequence[str], *, quiet: bool = False) -> None:
                 print(f"{run}: {done}")
         elif not quiet:
             print(f"{run}: not trained yet: dvc repro {run.stage('train')}", file=sys.stderr)
+    for dataset in sorted({run.dataset for run in asked}):
+        found = results.read(project, dataset, homes=tuple(paths.HOMES))
+        replicates.log_parents(experiment_id, found.fingerprints)
     if num_damaged:
         raise UserError(f"{num_damaged} of {len(asked)} runs cannot be sent, see above")
 
@@ -140,12 +144,12 @@ def show_leaderboard(dataset: str | None) -> None:
             table.add_row(row["variant"], row["recipe"], *numbers)
     console = Console(width=None if sys.stdout.isatty() else 200)
     console.print(table)
-    report = files.report_page if files.report_page.exists() else files.report
+    report = files.report_html if files.report_html.exists() else files.report
     console.print(f"\nreport: {report}", highlight=False, soft_wrap=True)
 
 
 def show_pages(port: int) -> None:
-    """Prints the link to the table of all runs, and serves MLflow's pages of the store on this machine at a port.
+    """Prints links to the table and the charts of all variants, and serves MLflow's pages of the store here at a port.
 
     Raises:
         UserError: The store or the port cannot be used.
@@ -153,13 +157,15 @@ def show_pages(port: int) -> None:
     from latentlab.tracking import store, view
 
     experiment_id = store.open_store(paths.project_root(), needed=True)
-    if store.is_server():
-        print(view.link(store.url(), experiment_id))
-        return
+    is_elsewhere = store.is_server()
     with socket.socket() as other:
-        if not other.connect_ex(("127.0.0.1", port)):
+        if not is_elsewhere and not other.connect_ex(("127.0.0.1", port)):
             raise UserError(f"something listens at 127.0.0.1:{port} already: `--port` (make ui PORT=...) chooses another")
-    print(view.link(f"http://127.0.0.1:{port}", experiment_id), flush=True)
+    server = store.url() if is_elsewhere else f"http://127.0.0.1:{port}"
+    for what, link in view.links(server, experiment_id).items():
+        print(f"{what}: {link}", flush=True)
+    if is_elsewhere:
+        return
     # without MLflow's job workers, which nothing here needs
     os.environ["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"
     os.execvp("mlflow", ["mlflow", "ui", "--workers", "1", "--host", "127.0.0.1", "--port", str(port)])

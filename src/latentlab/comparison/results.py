@@ -22,7 +22,10 @@ _COMPUTED = ("device", "precision")
 
 @dataclass(frozen=True)
 class Result:
-    """What is known of a run: the numbers of metrics.json and probes.json, each analysis under its name; and its curve."""
+    """What is known of a run: the numbers of metrics.json and probes.json, each analysis under its name; and its curve.
+
+    The metrics also say what it was computed with, and the fingerprint of its training.
+    """
 
     run: Run
     metrics: Metrics
@@ -51,6 +54,11 @@ class Results:
     def recipes(self) -> list[str]:
         """Recipes that any variant has been run with, `fast` first."""
         return sorted({result.run.recipe for result in self.runs})
+
+    @property
+    def fingerprints(self) -> dict[Run, str]:
+        """By which the MLflow run of each run is found."""
+        return {result.run: result.metrics["fingerprint"] for result in self.runs}
 
     def report(self) -> Iterator[str]:
         """One line for each reason why results were left out."""
@@ -145,7 +153,7 @@ def _read(run: Run, order: Mapping[str, int], analyses: Sequence[str]) -> tuple[
     for planned, provenance in ((run.plan("evaluate"), evaluation), (run.plan("probe"), probing)):
         if reason := _reason(run, training, planned, provenance):
             return None, {str(run): reason}
-    metrics = {key: training[key] for key in _COMPUTED} | errors | accuracies
+    metrics = {key: training[key] for key in (*_COMPUTED, "fingerprint")} | errors | accuracies
     faults = {}
     for name in (name for name in analyses if run.analysis(name).exists()):
         provenance, measured = _content(run.analysis(name))

@@ -6,8 +6,10 @@ Each section has one sentence that is computed from the numbers, and its figures
 import base64
 import html
 import re
-from collections.abc import Collection
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from markdown_it import MarkdownIt
 from plotly.offline import get_plotlyjs
@@ -21,6 +23,13 @@ SHOWN = [
     "variant", "recipe", "num_seeds", "latent_dim", "num_parameters", "test_mse", "test_mse_sd", "test_ssim",
     "svm_rbf_accuracy", "published_mse", "mse_ratio",
 ]  # fmt: skip
+
+_VERDICTS = {
+    "holds": "hold",
+    "does_not_hold": "do not hold",
+    "undecided": "are not decided",
+    "does_not_apply": "do not apply",
+}
 
 
 def core_report(content: Content, figures: Collection[str]) -> str:
@@ -50,8 +59,8 @@ def core_report(content: Content, figures: Collection[str]) -> str:
     return _page(title, lead, [part for part in parts if part[0]])
 
 
-def analyses_report(content: Content, figures: Collection[str], claims_page: str) -> str:
-    """The report of the analyses in Markdown; the arguments as above, and the page of the claims stage."""
+def analyses_report(content: Content, figures: Collection[str], claims: Sequence[Mapping[str, Any]]) -> str:
+    """The report of the analyses in Markdown; the arguments as above, and the ledger of the claims stage."""
     run = content.run
     lead = (
         f"What was measured of trained autoencoders beyond errors and probes. {_subject(content)}; the claims are judged "
@@ -61,8 +70,13 @@ def analyses_report(content: Content, figures: Collection[str], claims_page: str
         f"The numbers of an analysis are in the results of its run, such as `{run.analysis('denoising').as_posix()}`, and "
         f"those of all runs in a table beside this page. {_in_mlflow(run)}"
     )
-    claims_title, claims = claims_page.split("\n", 1)
-    claims_part = (claims_title.removeprefix("# "), re.sub(r"^(#+) ", r"#\1 ", claims, flags=re.MULTILINE))
+    count = Counter(claim["verdicts"][content.recipe]["verdict"] for claim in claims)
+    verdicts = ", ".join(f"{count[verdict]} {word}" for verdict, word in _VERDICTS.items() if count[verdict])
+    claims_part = (
+        "The claims of the five sources",
+        f"What the sources conclude, judged one by one by these numbers: of {len(claims)} claims, {verdicts} under "
+        f"`{content.recipe}`. [The claims, their tests and all that they rest on](claims.md) are a page of their own.",
+    )
     sections = _parts(of_analyses(), content, figures)
     title = "What do the autoencoders know, and what can be done with them?"
     return _page(title, lead, [*sections, claims_part, ("Where it all comes from", origin)])
@@ -70,6 +84,8 @@ def analyses_report(content: Content, figures: Collection[str], claims_page: str
 
 def write_html(text: str, folder: Path) -> str:
     """A page that needs no other file; where there is a chart of a figure's name, it takes the figure's place.
+
+    What it links to is taken to be a page of this kind, too.
 
     Args:
         text: The report in Markdown.
@@ -87,6 +103,7 @@ def write_html(text: str, folder: Path) -> str:
         r'<img src="([^"]+)"', lambda m: f'<img loading="lazy" src="{_inlined(folder / html.unescape(m[1]))}"', body
     )
     body = body.replace("<table>", '<div class="table"><table>').replace("</table>", "</table></div>")
+    body = re.sub(r'<a href="(\w+)\.md"', r'<a href="\1.html"', body)
     title = html.escape(text.split("\n", 1)[0].removeprefix("# "))
     bundle = f"<script>{get_plotlyjs()}</script>\n" if charts else ""
     heads = re.findall(r'<h2 id="(.*?)">(.*?)</h2>', body)
@@ -144,7 +161,7 @@ def _drawn(name: str, chart: str, words: str) -> str:
     chart = chart.replace("</", "<\\/")  # or a text in it could end the script
     how = "{responsive: true, displaylogo: false}"
     call = f'{{const chart = {chart}; Plotly.newPlot("chart-{name}", chart.data, chart.layout, {how});}}'
-    return f'<div id="chart-{name}" role="img" aria-label="{words}"></div>\n<script>{call}</script>'
+    return f'<div id="chart-{name}" role="figure" aria-label="{words}"></div>\n<script>{call}</script>'
 
 
 def _inlined(picture: Path) -> str:

@@ -1,4 +1,4 @@
-"""Stage `compare@dataset`: the tables over all runs of a data set."""
+"""Stage `compare@dataset`: the tables over all runs of a data set, and their means in MLflow."""
 
 import sys
 from dataclasses import asdict
@@ -11,6 +11,7 @@ from latentlab.comparison.tables import comparison, leaderboard, markdown, summa
 from latentlab.files import write_json, write_text
 from latentlab.params.project import load
 from latentlab.report.styles import styles
+from latentlab.tracking import replicates, store
 
 
 def main(dataset: str) -> None:
@@ -43,6 +44,12 @@ def main(dataset: str) -> None:
     counts |= {name: paths.Baseline(name, dataset).confusion for name in found.baselines}
     write_csv(_stacked({name: pd.read_csv(path) for name, path in counts.items() if path.exists()}), files.confusion)
     write_json(summary(table), files.summary)
+    try:
+        experiment_id = store.open_store(paths.project_root())
+        if experiment_id is not None:
+            replicates.log_parents(experiment_id, found.fingerprints)
+    except store.TrackingError as error:
+        print(f"the means over the seeds are not logged: {error}; `latentlab sync` does it later", file=sys.stderr)
 
 
 def _stacked(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:

@@ -15,7 +15,7 @@ def main(dataset: str) -> None:
     figures = {path.stem for path in files.figures.glob("*.png")}
     text = core_report(Content(load(), dataset, pd.read_csv(files.leaderboard)), figures)
     write_text(text, files.report)
-    write_text(write_html(text, files.report.parent), files.report_page)
+    write_text(write_html(text, files.report.parent), files.report_html)
 
 
 if __name__ == "__main__":
