@@ -12,8 +12,8 @@ import pandas as pd
 import pytest
 import torch
 
-from conftest import PROJECT, faults_for_readers
-from latentlab import models
+from conftest import PROJECT, ROOT, faults_for_readers
+from latentlab import models, paths
 from latentlab.data import drawing
 from latentlab.data import images as data
 from latentlab.data.images import Images, Splits
@@ -153,6 +153,31 @@ def test_the_page_computes_what_onnx_runtime_computes(kind, chromium, request):
                 for found, wanted in zip(computed(tab, name, image), expected(page, name, image), strict=True):
                     assert found.shape == wanted.shape
                     assert np.abs(found - wanted).max() < 2e-5 * max(1, np.abs(wanted).max()), name
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dataset", ["mnist", "fashion_mnist"])
+def test_the_page_in_git_computes_what_its_models_do(dataset, chromium):
+    path = ROOT / paths.reports(dataset).explorer
+    board = pd.read_csv(ROOT / paths.reports(dataset).leaderboard, index_col="variant")["test_mse"]
+    script = """(every) => NAMES.map((name) => {
+        const {dots, order, low, high} = VARIANTS[name], errors = [], offs = [];
+        for (let i = 0; i < META.numImages; i += every) {
+            const image = testImage(i), code = encode(name, image);
+            errors.push(mse(decode(name, code), image));
+            order.slice(0, 2).forEach((n, axis) => offs.push(Math.abs(code[n] - dots[i][axis]) / (high[n] - low[n])));
+        }
+        return [name, errors.reduce((a, b) => a + b) / errors.length, Math.max(...offs)];
+    })"""
+    with opened(chromium, {"path": path}, viewport={"width": 1440, "height": 900}) as tab:
+        for name, error, off in tab.evaluate(script, 4):
+            # of 50 images for 10,000; and the codes were computed with weights that are not rounded
+            assert error == pytest.approx(board[name], rel=0.25), name
+            assert off < 0.05, name
+        before = settled(tab)
+        tab.locator("#plane").click(position={"x": 90, "y": 60})
+        assert settled(tab)["test"] != before["test"]
+        assert faults_for_readers(tab) == []
 
 
 @pytest.mark.slow
