@@ -25,6 +25,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "compression": {"bits": [3], "num_fitted": 60, "num_alone": 5},
     "denoising": {"sigmas": [0.1, 0.3], "seed": 0},
     "few_labels": FEW,
+    "geometry": {"num_images": 60, "neighbours": 5},
     "generation": {
         "grid_side": 3, "grid_extent": 2.0, "num_shown": 7, "num_samples": 50, "mixture_components": 2, "num_fitted": 60,
         "num_draws": 2, "seed": 0,

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from conftest import PROJECT
 from latentlab.comparison import tables
 from latentlab.comparison.results import Metrics, Result, Results
+from latentlab.evaluation.geometry import FACTORS
 from latentlab.paths import Run
 from latentlab.report.content import Content
 from latentlab.report.figures import style
@@ -36,6 +37,11 @@ NAMES = {
     "checkerboard": ["energy_ratio", "block_ratio", "real_block_ratio"],
     "few_labels": named(("knn", "logistic", "svm_rbf"), LABELS, ("mean", "std")),
     "untrained": ["svm_linear_accuracy", "knn_accuracy", "logistic_accuracy"],
+    "geometry": [
+        *named(("neighbours_kept", "distance_correlation", "untrained/neighbours_kept", "untrained/distance_correlation")),
+        *named(("intrinsic_dimension",), ("images", "codes"), ("two_nn", "mle")),
+        *named(("factors",), (*FACTORS, "mean")),
+    ],
 }
 SETTINGS: dict[str, dict[str, Any]] = {
     "denoising": {"sigmas": list(SIGMAS)},

@@ -1,5 +1,7 @@
 """What the sections of the reports say, computed from the numbers; None where there is nothing to say."""
 
+from itertools import pairwise
+
 import numpy as np
 import pandas as pd
 
@@ -150,6 +152,37 @@ def compression(content: Content) -> str | None:
         f"dB) to {sizes[best]:.1f} bytes for the best quality (`{best}`, {quality[best]:.1f} dB), tables included, the "
         f"decoder not{beside}."
     )
+
+
+def geometry(content: Content) -> str | None:
+    """Which codes keep neighbours, what a longer code gains below and above the images' own dimension, what is found."""
+    said = between(
+        content, "Share of the ten nearest images whose codes are nearest, too", "geometry/neighbours_kept", "{:.1%}"
+    )
+    if not said:
+        return None
+    dimensions = [content.means(f"geometry/intrinsic_dimension/images/{name}") for name in ("two_nn", "mle")]
+    if min(map(len, dimensions)):
+        low, high = sorted(float(each.iloc[0]) for each in dimensions)
+        said += f" The images lie on a surface of {low:.1f} to {high:.1f} dimensions, by two estimates."
+        best = content.variants().groupby("latent_dim")["test_mse"].min()
+        best = best[(best == best.cummin()) & (best > 0)]  # a longer code that is no better says nothing
+        steps = [
+            (short, 1 - (best[long] / best[short]) ** (1 / np.log2(long / short))) for short, long in pairwise(best.index)
+        ]
+        shorter, longer = ([gain for short, gain in steps if (short < high) == is_below] for is_below in (True, False))
+        if shorter and longer:
+            said += (
+                f" A code twice as long takes {np.mean(shorter):.0%} of the error away where it is shorter than that, and "
+                f"{np.mean(longer):.0%} where it is longer."
+            )
+    found = content.numbers("geometry/factors/mean")
+    if len(found):
+        words = "Of area, length, thickness, slant, width and height of the shapes a linear probe finds, on average,"
+        pixels = content.means("geometry/factors/mean").get(RAW_PIXELS)
+        said += f" {words} {found.max():.0%} of the variance in the codes of `{found.idxmax()}`"
+        said += f", and {pixels:.0%} in the pixels." if pixels is not None else "."
+    return said
 
 
 def few_labels(content: Content) -> str | None:

@@ -117,6 +117,10 @@ SECTIONS = [
     }, partial(
         between, words="Test accuracy of nearest neighbours, encoders untrained", path="untrained/knn_accuracy",
         form="{:.1%}", beside=(*PIXELS, "knn_accuracy")), "untrained"),
+    Section("Geometry of the codes", {
+        "neighbours_kept": analyses.neighbours_kept,
+        "shape_factors": analyses.shape_factors,
+    }, findings.geometry, "geometry"),
 ]
 # fmt: on
 

@@ -35,6 +35,8 @@ HEADLINES = {
     "checkerboard/energy_ratio": "checkerboard/energy_ratio",
     "few_labels/svm_rbf/100/mean": "few_labels/svm_rbf_of_100",
     "untrained/svm_linear_accuracy": "untrained/svm_linear_accuracy",
+    "geometry/neighbours_kept": "geometry/neighbours_kept",
+    "geometry/factors/mean": "geometry/factors_found",
 }
 _SOURCES = ("src", "*.yaml", "requirements.lock")
 

@@ -45,7 +45,11 @@ _PROCESS = (
 )
 # baselines that are no PCA, and what is measured of them
 RAW_PIXELS, CLASSICAL, CODECS = "raw_pixels", "classical", "codecs"
-_PLAIN = ((RAW_PIXELS, "probes"), (RAW_PIXELS, "few_labels"), (CLASSICAL, "denoising"), (CODECS, "codecs"))
+_PLAIN = (
+    *((RAW_PIXELS, each) for each in ("probes", "few_labels", "geometry")),
+    (CLASSICAL, "denoising"),
+    (CODECS, "codecs"),
+)
 
 
 def of_training(project: Params, name: str, dataset: str, recipe: Recipe) -> Plan:

@@ -7,8 +7,20 @@ are of one recipe, and of the baselines. Error bars are one standard deviation.
 import numpy as np
 from matplotlib.figure import Figure
 
+from latentlab.evaluation.geometry import FACTORS
 from latentlab.report.content import Content
-from latentlab.report.figures.panels import BLUE, RED, YELLOW, column, first_keys, legend_below, looks, twin_bars, values_of
+from latentlab.report.figures.panels import (
+    BLUE,
+    RED,
+    YELLOW,
+    column,
+    first_keys,
+    legend_below,
+    list_names,
+    looks,
+    twin_bars,
+    values_of,
+)
 from latentlab.report.figures.style import logarithmic_x, side_by_side
 from latentlab.report.styles import styles
 
@@ -153,6 +165,38 @@ def checkerboard(content: Content) -> Figure:
     panel.axvline(1, color="black", linewidth=1)
     panel.set(xlabel="ratio; above 1: a grid, or blocks, that the images do not have", title="Checkerboards")
     legend_below(figure, columns=1)
+    return figure
+
+
+def neighbours_kept(content: Content) -> Figure:
+    """How many neighbours the codes keep, of the trained encoder and before its training; PCA and pixels beside them."""
+    table, variants = content.table("geometry"), content.measured("geometry")
+    names = [*variants, *content.baselines("geometry", 2, 8, 32, 64)]
+    figure, (left, right) = side_by_side(WIDTH, 1.6 + 0.24 * len(names), 2, sharey=True)
+    for panel, number in ((left, "neighbours_kept"), (right, "distance_correlation")):
+        columns = [column(table, names, path) for path in (number, f"untrained/{number}")]
+        twin_bars(panel, names, columns, (BLUE, YELLOW), ("trained, or a baseline", "before training"))
+    left.set(xlabel="share of the 10 nearest images", title="Neighbours that stay neighbours")
+    right.set(xlabel="Spearman's correlation", title="Distances of images and of codes")
+    legend_below(figure)
+    return figure
+
+
+def shape_factors(content: Content) -> Figure:
+    """How much of each shape factor a linear probe finds in the codes; what is below 0 is drawn as 0."""
+    table, variants = content.table("geometry"), content.measured("geometry")
+    names = [*variants, *content.baselines("geometry", 2, 8, 32, 64)]
+    shares = np.stack([column(table, names, f"factors/{factor}")[0] for factor in FACTORS], axis=1)
+    figure, (panel,) = side_by_side(6.5, 1.4 + 0.24 * len(names))
+    panel.imshow(shares, vmin=0, vmax=1, cmap="viridis", aspect="auto")
+    for (row, place), share in np.ndenumerate(shares):
+        if np.isfinite(share):
+            colour = "black" if share > 0.6 else "white"
+            panel.text(place, row, f"{share:.2f}", ha="center", va="center", fontsize=7, color=colour)
+    panel.set_xticks(range(len(FACTORS)), FACTORS)
+    list_names(panel, names)
+    panel.grid(visible=False)
+    panel.set_title("What of the shapes a linear probe finds (R²)")
     return figure
 
 
