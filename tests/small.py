@@ -169,7 +169,8 @@ class Project:
         self.run("git", "commit", "--quiet", "--message", "a step", "--allow-empty")
 
     def runs(self) -> dict[str, mlflow.entities.Run]:
-        found = self.search("")
+        """Those of trainings, by name; not the means above them."""
+        found = [run for run in self.search("") if "seeds" not in run.data.tags]
         assert len(found) == len({run.info.run_name for run in found})
         return {run.info.run_name: run for run in found}
 
@@ -179,8 +180,9 @@ class Project:
         return list(client.search_runs([client.get_experiment_by_name("latentlab").experiment_id], condition))
 
     def finished(self) -> list[str]:
-        """Names of the MLflow runs that have ended well."""
-        return sorted(str(run.info.run_name) for run in self.search("attributes.status = 'FINISHED'"))
+        """Names of the MLflow runs of trainings that have ended well."""
+        ended = self.search("attributes.status = 'FINISHED'")
+        return sorted(str(run.info.run_name) for run in ended if "seeds" not in run.data.tags)
 
     def made(self) -> dict[str, bytes]:
         """The bytes of all that the stages of the default job made, and of dvc.lock, by their paths."""

@@ -82,6 +82,10 @@ def test_each_run_is_in_mlflow_once_with_everything(small_project):
     assert {"checkpoint", "curve.csv", "metrics.json", "probes.json"} <= files
     history = client.get_metric_history(run.info.run_id, "curve/validation_loss")
     assert [point.step for point in history] == list(range(1, 11))
+    means = {run.info.run_name: run for run in small_project.search("tags.seeds LIKE '%'")}
+    assert sorted(means) == sorted(name.removesuffix("-0") for name in RUNS)
+    assert {each.data.tags["mlflow.parentRunId"] for each in runs.values()} == {each.info.run_id for each in means.values()}
+    assert means["vae_2-mnist-fast"].data.metrics["test/mse"] == run.data.metrics["test/mse"]
 
 
 def test_dvc_has_nothing_to_do_and_gives_the_same_bytes_and_the_same_lock_one_after_the_other(small_project):

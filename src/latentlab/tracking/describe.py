@@ -22,7 +22,7 @@ from latentlab.tracking.processes import process_tags
 # What MLflow gets of the numbers of a run, by where they are in its JSON files, which are artifacts and have all of them:
 # hundreds of metrics hide those by which people compare. The part of a name before the slash is the chart's section.
 HEADLINES = {
-    **{f"test_{each}": f"test/{each}" for each in ("mse", "psnr", "ssim", "mae", "bce")},
+    **{f"test_{each}": f"test/{each}" for each in ("mse", "psnr", "ssim", "bce")},
     "latent_dim": "size/latent_dim",
     "num_parameters/total": "size/num_parameters",
     "num_macs/total": "size/num_macs",
@@ -36,7 +36,6 @@ HEADLINES = {
     "few_labels/svm_rbf/100/mean": "few_labels/svm_rbf_of_100",
     "untrained/svm_linear_accuracy": "untrained/svm_linear_accuracy",
     "geometry/neighbours_kept": "geometry/neighbours_kept",
-    "geometry/factors/mean": "geometry/factors_found",
 }
 _SOURCES = ("src", "*.yaml", "requirements.lock")
 
