@@ -130,6 +130,21 @@ def chromium() -> Iterator[Any]:
         browser.close()
 
 
+@contextlib.contextmanager
+def opened(chromium: Any, path: Path, state: str = "", **options: Any) -> Iterator[Any]:
+    """A page as a double click opens it, without a network; it asks for no other file and says nothing to the console."""
+    context = chromium.new_context(offline=True, **options)
+    tab, said, asked = context.new_page(), [], []
+    tab.on("console", lambda message: said.append(message.text))
+    tab.on("pageerror", lambda error: said.append(str(error)))
+    tab.on("request", lambda request: asked.append(request.url.partition("#")[0]))
+    tab.goto(f"{path.as_uri()}#{state}")
+    yield tab
+    assert said == []
+    assert [url for url in asked if not url.startswith("data:")] == [path.as_uri()]
+    context.close()
+
+
 def faults_for_readers(tab: Any) -> list[str]:
     """What the accessibility checker axe finds serious or critical in a page, such as a contrast that is too low."""
     from axe_playwright_python.sync_playwright import Axe

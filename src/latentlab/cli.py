@@ -422,7 +422,7 @@ def show(dataset: Dataset = None) -> None:
 def ui(port: Port = 5000) -> None:
     """MLflow's pages in a browser of this machine, until Ctrl-C.
 
-    Prints the link to the table of all runs. Where MLFLOW_TRACKING_URI names a server, that is all.
+    Prints the links to the table and to the charts of all variants. Where MLFLOW_TRACKING_URI names a server, that is all.
     """
     from latentlab.commands import runs
 

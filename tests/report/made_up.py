@@ -48,6 +48,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "generation": {"grid_extent": 3.0},
     "latent_space": {"num_small": 20, "num_large": 50},
     "few_labels": {"label_counts": list(LABELS)},
+    "geometry": {"neighbours": 10},
 }
 
 

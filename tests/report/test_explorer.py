@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 import torch
 
-from conftest import PROJECT, ROOT, faults_for_readers
+from conftest import PROJECT, ROOT, faults_for_readers, opened
 from latentlab import models, paths
 from latentlab.data import drawing
 from latentlab.data import images as data
@@ -95,19 +95,11 @@ def colour(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 
 @contextmanager
-def opened(chromium: Any, page: dict[str, Any], state: str = "", **options: Any) -> Iterator[Any]:
-    """The page as a double click opens it, without a network; it asks for no file and says nothing to the console."""
-    context = chromium.new_context(offline=True, reduced_motion="reduce", **options)
-    tab, said, asked = context.new_page(), [], []
-    tab.on("console", lambda message: said.append(message.text))
-    tab.on("pageerror", lambda error: said.append(str(error)))
-    tab.on("request", lambda request: asked.append(request.url))
-    tab.goto(f"{page['path'].as_uri()}#{state}")
-    tab.locator("html[data-ready='1']").wait_for(state="attached")
-    yield tab
-    assert said == []
-    assert [url.partition("#")[0] for url in asked] == [page["path"].as_uri()]
-    context.close()
+def ready(chromium: Any, page: dict[str, Any], state: str = "", **options: Any) -> Iterator[Any]:
+    """The page when it has begun."""
+    with opened(chromium, page["path"], state, reduced_motion="reduce", **options) as tab:
+        tab.locator("html[data-ready='1']").wait_for(state="attached")
+        yield tab
 
 
 def settled(tab: Any) -> dict[str, Any]:
@@ -147,7 +139,7 @@ def expected(page: dict[str, Any], name: str, image: torch.Tensor) -> tuple[np.n
 @pytest.mark.parametrize("kind", ["grey", "colour"])
 def test_the_page_computes_what_onnx_runtime_computes(kind, chromium, request):
     page = request.getfixturevalue(kind)
-    with opened(chromium, page) as tab:
+    with ready(chromium, page) as tab:
         for name in page["entries"]:
             for image in page["content"].test.images[:3]:
                 for found, wanted in zip(computed(tab, name, image), expected(page, name, image), strict=True):
@@ -169,7 +161,7 @@ def test_the_page_in_git_computes_what_its_models_do(dataset, chromium):
         }
         return [name, errors.reduce((a, b) => a + b) / errors.length, Math.max(...offs)];
     })"""
-    with opened(chromium, {"path": path}, viewport={"width": 1440, "height": 900}) as tab:
+    with ready(chromium, {"path": path}, viewport={"width": 1440, "height": 900}) as tab:
         for name, error, off in tab.evaluate(script, 4):
             # of 50 images for 10,000; and the codes were computed with weights that are not rounded
             assert error == pytest.approx(board[name], rel=0.25), name
@@ -195,7 +187,7 @@ def test_the_page_needs_nothing_else_and_no_name_in_it_is_taken_as_html(grey):
 
 @pytest.mark.slow
 def test_pointing_drawing_and_choosing(grey, chromium):
-    with opened(chromium, grey, viewport={"width": 1440, "height": 900}) as tab:
+    with ready(chromium, grey, viewport={"width": 1440, "height": 900}) as tab:
         assert faults_for_readers(tab) == []
         assert tab.evaluate("state.variant") == "vae_2"
         # the plane: what is under the pointer is decoded, a click takes the nearest image
@@ -242,7 +234,7 @@ def test_pointing_drawing_and_choosing(grey, chromium):
         # the state is in the address, and comes back with it
         tab.wait_for_timeout(400)
         state, hash_ = tab.evaluate("[state, location.hash.slice(1)]")
-        with opened(chromium, grey, hash_) as other:
+        with ready(chromium, grey, hash_) as other:
             assert other.evaluate("state") == state
         tab.locator("#reset").click()
         assert settled(tab) == tab.evaluate("START")
@@ -250,7 +242,7 @@ def test_pointing_drawing_and_choosing(grey, chromium):
 
 @pytest.mark.slow
 def test_noise_bits_numbers_and_ways(grey, chromium):
-    with opened(chromium, grey, "variant=cae_leaky_02&test=4") as tab:
+    with ready(chromium, grey, "variant=cae_leaky_02&test=4") as tab:
         image = grey["content"].test.images[explorer._shown(grey["content"].test, 3)[4]]
         for other in ("mlp_2", "ae_2"):
             tab.evaluate("(name) => document.querySelector(`#ticks input[value=${name}]`).click()", other)
@@ -306,7 +298,7 @@ def _carried(page: dict[str, Any], name: str) -> np.ndarray:
 
 @pytest.mark.slow
 def test_keys_touch_and_images_in_colour_without_classes(colour, chromium):
-    with opened(chromium, colour, viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True) as tab:
+    with ready(chromium, colour, viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True) as tab:
         assert tab.evaluate("document.documentElement.scrollWidth") == 390
         assert "two that carry the most" in tab.locator("#plane-text").inner_text()
         assert "class" not in tab.locator("main").inner_text()

@@ -3,11 +3,8 @@
 import json
 import re
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import made_up
 import numpy as np
@@ -16,7 +13,7 @@ import pytest
 from PIL import Image
 from plotly.offline import get_plotlyjs
 
-from conftest import PROJECT, ROOT, faults_for_readers
+from conftest import PROJECT, ROOT, faults_for_readers, opened
 from latentlab import paths
 from latentlab.comparison.tables import write_csv
 from latentlab.report import findings
@@ -48,7 +45,7 @@ def test_the_report_of_the_analyses_ends_with_the_claims():
     # the made-up gain is above zero
     assert "The gain in dB at sigma 0.2: from +1." in text
     assert "3 of the 3 variants trained on clean images bring the image closer" in text
-    assert "of 4 claims, 2 hold, 1 do not hold, 1 are not decided under `fast`. [The claims" in text
+    assert "Of 4 claims under `fast`: holds 2, does not hold 1, not decided 1. [The claims" in text
     assert all(f"## {section.title}\n" in text for section in SECTIONS if section.analysis)
     only = analyses_report(replace(content, tables={"untrained": content.tables["untrained"]}), set(), CLAIMS)
     assert re.findall("^## (.*)", only, re.MULTILINE) == [
@@ -197,20 +194,6 @@ def core_page(tmp_path_factory) -> Path:
     page = folder / "report.html"
     page.write_text(write_html(core_report(content, {*charts, "reconstructions"}), folder), encoding="utf-8")
     return page
-
-
-@contextmanager
-def opened(chromium: Any, page: Path, **options: Any) -> Iterator[Any]:
-    """The page as a double click opens it, without a network; it asks for no file and says nothing to the console."""
-    context = chromium.new_context(offline=True, **options)
-    tab, said = context.new_page(), []
-    tab.on("console", lambda message: said.append(message.text))
-    tab.on("pageerror", lambda error: said.append(str(error)))
-    tab.on("request", lambda request: said.append(request.url[:80]) if request.url.startswith(("http", "file")) else None)
-    tab.goto(page.as_uri())
-    yield tab
-    assert said == [page.as_uri()]
-    context.close()
 
 
 @pytest.mark.slow

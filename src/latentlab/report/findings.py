@@ -48,14 +48,10 @@ def how_small(content: Content) -> str | None:
         extremes = dict.fromkeys([max(ratios, key=ratios.__getitem__), min(ratios, key=ratios.__getitem__)])
         times = [f"{ratios[size]:.1f} times {{}}with {size:,}" for size in extremes]
         said.append(f"PCA has {', and '.join(times).format('the error of the best autoencoder ', '')} numbers.")
-    longer = best[best["test_mse"] < best["test_mse"].cummin().shift(fill_value=np.inf)]  # those that are worth it
-    sizes, errors = longer["latent_dim"].to_numpy(float), longer["test_mse"].to_numpy(float)
-    if len(sizes) > 1 and (errors > 0).all():
-        kept = (errors[1:] / errors[:-1]) ** (1 / np.log2(sizes[1:] / sizes[:-1]))  # by a doubling of the code
-        steps = [
-            f"{1 - kept[index]:.0%} {{}}between {sizes[index]:,.0f} and {sizes[index + 1]:,.0f}"
-            for index in dict.fromkeys([int(kept.argmin()), int(kept.argmax())])
-        ]
+    gains = _gains(content)
+    if gains:
+        ends = dict.fromkeys([max(gains, key=gains.__getitem__), min(gains, key=gains.__getitem__)])
+        steps = [f"{gains[short, long]:.0%} {{}}between {short:,} and {long:,}" for short, long in ends]
         said.append(f"A code twice as long takes {', and '.join(steps).format('of the error away ', '')} numbers.")
     probed = content.variants().dropna(subset=["svm_rbf_accuracy"])
     if len(probed):
@@ -66,6 +62,21 @@ def how_small(content: Content) -> str | None:
             f"{enough['svm_rbf_accuracy']:.1%} of the images (`{enough.name}`); the best here is {highest:.1%}."
         )
     return " ".join(said) or None
+
+
+def _gains(content: Content) -> dict[tuple[int, int], float]:
+    """By the latent dimensions of neighbouring best codes: the share of the error that a code twice as long takes away.
+
+    A longer code that is no better is left out.
+    """
+    errors = content.variants().groupby("latent_dim")["test_mse"].min()
+    errors = errors[errors < errors.cummin().shift(fill_value=np.inf)]
+    if (errors <= 0).any():
+        return {}
+    return {
+        (int(short), int(long)): 1 - (errors[long] / errors[short]) ** (1 / np.log2(long / short))
+        for short, long in pairwise(errors.index)
+    }
 
 
 def best_codes(content: Content) -> pd.DataFrame:
@@ -156,21 +167,16 @@ def compression(content: Content) -> str | None:
 
 def geometry(content: Content) -> str | None:
     """Which codes keep neighbours, what a longer code gains below and above the images' own dimension, what is found."""
-    said = between(
-        content, "Share of the ten nearest images whose codes are nearest, too", "geometry/neighbours_kept", "{:.1%}"
-    )
+    words = f"Share of the {content.settings['geometry']['neighbours']} nearest images whose codes are nearest, too"
+    said = between(content, words, "geometry/neighbours_kept", "{:.1%}")
     if not said:
         return None
     dimensions = [content.means(f"geometry/intrinsic_dimension/images/{name}") for name in ("two_nn", "mle")]
     if min(map(len, dimensions)):
         low, high = sorted(float(each.iloc[0]) for each in dimensions)
         said += f" The images lie on a surface of {low:.1f} to {high:.1f} dimensions, by two estimates."
-        best = content.variants().groupby("latent_dim")["test_mse"].min()
-        best = best[(best == best.cummin()) & (best > 0)]  # a longer code that is no better says nothing
-        steps = [
-            (short, 1 - (best[long] / best[short]) ** (1 / np.log2(long / short))) for short, long in pairwise(best.index)
-        ]
-        shorter, longer = ([gain for short, gain in steps if (short < high) == is_below] for is_below in (True, False))
+        gains = _gains(content).items()
+        shorter, longer = ([gain for (short, _), gain in gains if (short < high) == is_below] for is_below in (True, False))
         if shorter and longer:
             said += (
                 f" A code twice as long takes {np.mean(shorter):.0%} of the error away where it is shorter than that, and "

@@ -14,6 +14,7 @@ from typing import Any
 from markdown_it import MarkdownIt
 from plotly.offline import get_plotlyjs
 
+from latentlab.comparison.claims.page import WORDS
 from latentlab.comparison.tables import markdown, summary
 from latentlab.paths import Run
 from latentlab.report.content import Content
@@ -23,13 +24,6 @@ SHOWN = [
     "variant", "recipe", "num_seeds", "latent_dim", "num_parameters", "test_mse", "test_mse_sd", "test_ssim",
     "svm_rbf_accuracy", "published_mse", "mse_ratio",
 ]  # fmt: skip
-
-_VERDICTS = {
-    "holds": "hold",
-    "does_not_hold": "do not hold",
-    "undecided": "are not decided",
-    "does_not_apply": "do not apply",
-}
 
 
 def core_report(content: Content, figures: Collection[str]) -> str:
@@ -71,11 +65,12 @@ def analyses_report(content: Content, figures: Collection[str], claims: Sequence
         f"those of all runs in a table beside this page. {_in_mlflow(run)}"
     )
     count = Counter(claim["verdicts"][content.recipe]["verdict"] for claim in claims)
-    verdicts = ", ".join(f"{count[verdict]} {word}" for verdict, word in _VERDICTS.items() if count[verdict])
+    verdicts = ", ".join(f"{word} {count[verdict]}" for verdict, word in WORDS.items() if count[verdict])
     claims_part = (
         "The claims of the five sources",
-        f"What the sources conclude, judged one by one by these numbers: of {len(claims)} claims, {verdicts} under "
-        f"`{content.recipe}`. [The claims, their tests and all that they rest on](claims.md) are a page of their own.",
+        f"What the sources conclude, judged one by one by these numbers. Of {len(claims)} claims under "
+        f"`{content.recipe}`: {verdicts}. [The claims, their tests and all that they rest on](claims.md) have a page of "
+        "their own.",
     )
     sections = _parts(of_analyses(), content, figures)
     title = "What do the autoencoders know, and what can be done with them?"

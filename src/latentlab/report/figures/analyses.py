@@ -176,7 +176,8 @@ def neighbours_kept(content: Content) -> Figure:
     for panel, number in ((left, "neighbours_kept"), (right, "distance_correlation")):
         columns = [column(table, names, path) for path in (number, f"untrained/{number}")]
         twin_bars(panel, names, columns, (BLUE, YELLOW), ("trained, or a baseline", "before training"))
-    left.set(xlabel="share of the 10 nearest images", title="Neighbours that stay neighbours")
+    neighbours = content.settings["geometry"]["neighbours"]
+    left.set(xlabel=f"share of the {neighbours} nearest images", title="Neighbours that stay neighbours")
     right.set(xlabel="Spearman's correlation", title="Distances of images and of codes")
     legend_below(figure)
     return figure
