@@ -448,9 +448,9 @@ def run(workers: Workers = None, trials: Trials = None, storage: Storage = None)
 @_command(PROJECT, study)
 def status(storage: Storage = None) -> None:
     """Print how far the study is, and its front."""
-    import latentlab.study.run as search
+    from latentlab.study import standing
 
-    search.status(storage)
+    standing.show(storage)
 
 
 @_command(PROJECT, study)

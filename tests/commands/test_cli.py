@@ -20,7 +20,7 @@ from PIL import Image
 from typer.main import get_command
 from untrained import RUNS, TEST_IMAGES, describe, inside, make_project, tensor, untrained
 
-from conftest import PROJECT
+from conftest import PROJECT, ROOT
 from conftest import cli_error as error
 from conftest import cli_output as run
 from latentlab.cli import app, main
@@ -82,6 +82,15 @@ def test_help_is_quick_and_names_every_command():
     imported = {line.split("|")[-1].strip() for line in done.stderr.splitlines()}
     assert not imported & {"torch", "mlflow", "pandas", "sklearn", "numpy", "pydantic", "PIL", "rich"}
     assert len(imported) < 300  # a tenth of a second; seconds of the clock depend on what else the machine does
+
+
+@pytest.mark.parametrize("words", [["show"], ["study", "status"]])
+def test_commands_that_only_read_load_nothing_that_trains(words):
+    code = f"from latentlab.cli import main\ntry: main({words})\nfinally: import sys; print('modules', *sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
+    loaded = set(done.stdout.splitlines()[-1].split())
+    assert {"latentlab.cli", "latentlab.params.project"} <= loaded
+    assert not loaded & {"torch", "mlflow", "sklearn", "matplotlib"}
 
 
 @pytest.mark.parametrize("words", [[], *([name] for name in COMMANDS), ["study", "run"], ["study", "status"]])

@@ -27,7 +27,7 @@ from latentlab.models import check
 from latentlab.params import project as params
 from latentlab.params.strict import ParamsError, read_yaml
 from latentlab.params.study import Halving, Knee, LeastCompute, LowestError, Smallest, StudySettings, load
-from latentlab.study import front, objective, outcome, run, space, trials, worker
+from latentlab.study import definition, front, objective, outcome, run, space, trials, worker
 from latentlab.study.front import hypervolume, knee, non_domination_ranks, winner
 from latentlab.study.storage import StorageError, errors_of_storage, open_storage
 from latentlab.study.trials import Reason
@@ -613,7 +613,7 @@ def test_the_winners_become_variants_of_the_project(tmp_path, monkeypatch):
     (tmp_path / "params.yaml").write_bytes((ROOT / "params.yaml").read_bytes())
     joined = params.load(tmp_path)
     check.check(joined.variants, {"mnist": (1, 28, 28)})
-    best = outcome.winners(search.trials, small)["1e5"]
+    best = trials.winners(search.trials, small)["1e5"]
     expected = best.user_attrs["variant"] | {"training": "1e5"}
     assert joined.variant("1e5").model_dump() == expected
     assert joined.training_of("1e5", "fast").model_dump() == best.user_attrs["training"] | {"epochs": 20}
@@ -720,8 +720,8 @@ def test_a_study_of_another_space_under_the_same_name_is_not_touched(tmp_path):
 
     def open_with(digest: str = "digest", **changes: Any) -> None:
         small = settings_with(**changes)
-        parts = small.model_dump(exclude=trials.FREE) | {"data_digest": digest}
-        run.open_study(PROJECT, small, url, trials.definition(parts))
+        parts = small.model_dump(exclude=definition.FREE) | {"data_digest": digest}
+        run.open_study(PROJECT, small, url, definition.definition(parts))
 
     open_with()
     open_with(num_trials=99, winners={"other": {"rule": "knee"}})  # these may change

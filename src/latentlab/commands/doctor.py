@@ -289,11 +289,11 @@ def _study() -> Iterator[Finding]:
     import optuna
 
     from latentlab.study import trials
-    from latentlab.study.run import STORAGE
+    from latentlab.study.standing import STORAGE, url_of
     from latentlab.study.storage import StorageError, is_there, open_storage
 
     settings = study.load(Path(), project.load())
-    url = os.environ.get(STORAGE) or settings.storage
+    url = url_of(settings, None)
     if not is_there(url):
         yield Finding("ok", "study", "none yet: make study")
         return

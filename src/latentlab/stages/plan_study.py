@@ -6,7 +6,7 @@ from latentlab import paths, stages
 from latentlab.params.project import Params
 from latentlab.params.strict import ParamsError
 from latentlab.params.study import StudySettings, load
-from latentlab.study import space, trials
+from latentlab.study import definition, space
 from latentlab.training import plan
 from latentlab.training.fingerprint import fingerprint
 
@@ -17,11 +17,11 @@ def main() -> None:
     settings = load(Path(), project)
     space.check(project, settings)
     check_reference(project, settings)
-    content = trials.basis(project, settings) | {
-        "rules": settings.model_dump(include=trials.FREE - {"storage", "stale_after_seconds"}),
+    content = definition.basis(project, settings) | {
+        "rules": settings.model_dump(include=definition.FREE - {"storage", "stale_after_seconds"}),
         "known_variants": {name: project.variant(name).model_dump() for name in settings.known_variants},
         "device": project.device,
-        "code_of_rules": fingerprint("latentlab.study.outcome:winners"),
+        "code_of_rules": fingerprint("latentlab.study.trials:winners"),
     }
     plan.write(content, paths.STUDY_PLAN)
 

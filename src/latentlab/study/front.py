@@ -6,7 +6,6 @@ Legend: N points, K objectives, all minimised.
 from collections.abc import Sequence
 
 import numpy as np
-import pandas as pd
 
 from latentlab.params.study import Halving, Knee, Rule
 
@@ -88,16 +87,14 @@ def winner(points: Sequence[tuple[float, ...]], rule: Rule) -> int | None:
         points: (N, 3), all trials that have finished within the study's bounds: validation error, latent_dim, compute.
         rule: The rule.
     """
-    table = pd.DataFrame(points, columns=OBJECTIVES, dtype=float)
-    if table.empty:
-        return None
+    values = np.array(points, dtype=float).reshape(-1, len(OBJECTIVES))
     if isinstance(rule, Knee):
-        front = np.flatnonzero(non_domination_ranks(table.to_numpy()) == 0)
-        return int(front[knee(table.to_numpy()[front])])
-    bounds = pd.Series(rule.model_dump(exclude={"rule"}))
-    within = table[(table[bounds.index] <= bounds).all(axis=1)]
-    ranked = within.sort_values(ORDERS[rule.rule])
-    return None if ranked.empty else int(ranked.index[0])
+        front = np.flatnonzero(non_domination_ranks(values) == 0)
+        return int(front[knee(values[front])]) if len(front) else None
+    bounds = rule.model_dump(exclude={"rule"})
+    within = np.flatnonzero((values <= [bounds.get(name, np.inf) for name in OBJECTIVES]).all(axis=1))
+    order = [OBJECTIVES.index(name) for name in ORDERS[rule.rule]]
+    return min(map(int, within), key=lambda index: [*values[index, order]], default=None)
 
 
 def rungs(halving: Halving | None, epochs: int) -> list[int]:

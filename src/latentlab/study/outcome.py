@@ -23,7 +23,6 @@ from latentlab.params.variants import Found
 from latentlab.report.figures import study_search
 from latentlab.report.figures.style import save
 from latentlab.study import trials, without_warnings
-from latentlab.study.front import winner
 
 COLUMNS = [
     "number", "state", "reason", "known_variant", "same_as", "validation_mse", "latent_dim", "num_parameters", "num_macs",
@@ -57,7 +56,7 @@ def write_tables(settings: StudySettings, found: Sequence[FrozenTrial]) -> list[
             lines.to_csv(partial, index=False, lineterminator="\n", na_rep="nan")
     content = {}
     for name, rule in settings.winners.items():
-        won = winners(found, settings).get(name)
+        won = trials.winners(found, settings).get(name)
         values = {"trial": won.number, "values": won.values} if won else {"trial": None, "values": None}
         content[name] = {"rule": rule.model_dump()} | values
     write_json(content, paths.STUDY / "winners.json")
@@ -80,21 +79,13 @@ def history(found: Sequence[FrozenTrial], settings: StudySettings) -> pd.DataFra
     return pd.DataFrame(lines, columns=["trained", "number", "hypervolume"])
 
 
-def winners(found: Sequence[FrozenTrial], settings: StudySettings) -> dict[str, FrozenTrial]:
-    """The trial that wins by each of the study's rules, but for those within whose bounds there is none."""
-    contenders = trials.contenders(found, settings)
-    points = [tuple(trial.values) for trial in contenders]
-    indices = {name: winner(points, rule) for name, rule in settings.winners.items()}
-    return {name: contenders[index] for name, index in indices.items() if index is not None}
-
-
 def write_found(settings: StudySettings, found: Sequence[FrozenTrial], path: Path) -> list[str]:
     """Writes the winners as variants, with the training of their trials for the final epochs.
 
     Returns:
         Their names.
     """
-    won = {name: trial.user_attrs for name, trial in winners(found, settings).items()}
+    won = {name: trial.user_attrs for name, trial in trials.winners(found, settings).items()}
     content = {
         "recipes": [RECIPE],
         "seeds": settings.final.seeds,
@@ -139,7 +130,7 @@ def draw_figures(project: Params, settings: StudySettings, study: optuna.Study) 
     on_front = [trial.number for trial in trials.front(found, settings)]
     if not on_front:
         return []
-    won = {name: trial.number for name, trial in winners(found, settings).items()}
+    won = {name: trial.number for name, trial in trials.winners(found, settings).items()}
     lines, beside = table(found), compared(project)
     drawn = {
         f"front_{x.removeprefix('num_')}": study_search.front(project, lines, on_front, won, beside, x)

@@ -1,6 +1,5 @@
-"""`latentlab study`: checks everything, starts the workers, shows how far they are, and writes what came of it."""
+"""`latentlab study run` and `register`: checks everything, starts the workers, and writes what came of it."""
 
-import os
 import sys
 import time
 from collections.abc import Sequence
@@ -15,23 +14,18 @@ from optuna.trial import FrozenTrial
 from tqdm import tqdm
 
 from latentlab import paths, stages
-from latentlab.errors import UserError, without_passwords
+from latentlab.errors import without_passwords
 from latentlab.files import write_json
 from latentlab.models import checkpoint
 from latentlab.params.project import Params
 from latentlab.params.study import StudySettings, load
 from latentlab.study import outcome, space, trials, without_warnings, worker
+from latentlab.study.definition import FREE, basis, definition
 from latentlab.study.front import OBJECTIVES
-from latentlab.study.storage import errors_of_storage, is_there, open_storage
+from latentlab.study.standing import StudyError, line, print_standing, url_of
+from latentlab.study.storage import errors_of_storage, open_storage
 from latentlab.tracking import describe, registry, runs, store
 from latentlab.tracking.trials import close_parent, open_parent
-
-# the variable with the URL of the storage: everybody can read the arguments of a process, and it may hold a password
-STORAGE = "LATENTLAB_STORAGE"
-
-
-class StudyError(UserError):
-    """The study cannot be run as it is asked for."""
 
 
 def run(num_workers: int | None, storage_url: str | None, num_trials: int | None) -> None:
@@ -45,15 +39,17 @@ def run(num_workers: int | None, storage_url: str | None, num_trials: int | None
     Raises:
         UserError: Anything that a user can mend; all of it before any training but the end of all workers.
     """
-    project, settings, url = _read(storage_url)
+    project = stages.read_params()
+    settings = load(Path(), project)
+    url = url_of(settings, storage_url)
     num_trials = num_trials or settings.num_trials
     space.check(project, settings)
     paths.STUDY_LOCK.parent.mkdir(exist_ok=True)
     with FileLock(paths.STUDY_LOCK):  # two that make the tables of one database at the same time break it
-        study = open_study(project, settings, url, trials.definition(trials.basis(project, settings)))
+        study = open_study(project, settings, url, definition(basis(project, settings)))
     place = without_passwords(url, url)
     note = f"The trade-off study `{settings.name}` in `{place}`: {num_trials} trials of sampler {settings.sampler}."
-    described = settings.model_dump(exclude=trials.FREE | {"space"})
+    described = settings.model_dump(exclude=FREE | {"space"})
     parent = open_parent(settings.name, study.user_attrs["definition"], described, note)
     status, values = "FAILED", {}
     files: list[Path] = []
@@ -68,26 +64,9 @@ def run(num_workers: int | None, storage_url: str | None, num_trials: int | None
             finally:
                 found = study.get_trials(deepcopy=False)
                 files, values = _write(project, settings, study), _values(found, settings)
-                _print_end(found, settings, url)
+                print_standing(found, settings, url)
     finally:
         close_parent(parent, settings.name, status, values, files)
-
-
-def status(storage_url: str | None) -> None:
-    """Prints the study's counts and its front.
-
-    Raises:
-        UserError: There is no such study, or the storage cannot be used.
-    """
-    _, settings, url = _read(storage_url)
-    try:
-        if not is_there(url):
-            raise KeyError
-        study = optuna.load_study(study_name=settings.name, storage=open_storage(url))
-    except KeyError:
-        place = without_passwords(url, url)
-        raise StudyError(f"there is no study {settings.name!r} in {place}: latentlab study run") from None
-    _print_end(study.get_trials(deepcopy=False), settings, url)
 
 
 def register() -> None:
@@ -96,7 +75,8 @@ def register() -> None:
     Raises:
         StudyError: One of the two is not trained yet.
     """
-    project, settings, _ = _read(None)
+    project = stages.read_params()
+    settings = load(Path(), project)
     if settings.champion not in project.found.variants:
         raise StudyError(f"no variant {settings.champion!r} is found yet: latentlab study run")
     dataset, seed = project.run.datasets[0], settings.final.seeds[0]
@@ -142,13 +122,6 @@ def open_study(project: Params, settings: StudySettings, url: str, wanted: dict[
     return study
 
 
-def _read(storage_url: str | None) -> tuple[Params, StudySettings, str]:
-    """The parameters, and the URL of the storage, which may be given in their place."""
-    project = stages.read_params()
-    settings = load(Path(), project)
-    return project, settings, storage_url or os.environ.get(STORAGE) or settings.storage
-
-
 def _work(study: optuna.Study, settings: StudySettings, num_workers: int, num_trials: int, url: str, parent: str) -> None:
     """Runs the workers to their end, or stops them with this process."""
     with worker.started(num_workers, url, num_trials, parent) as workers:
@@ -176,27 +149,20 @@ def _watch(study: optuna.Study, settings: StudySettings, workers: Sequence[Spawn
             running = any(each.is_alive() for each in workers)
             found = study.get_trials(deepcopy=False)
             counts = trials.counts(found)
-            news = [f"on the front: {_line(trial, settings)}" for trial in trials.front(found, settings)]
+            news = [f"on the front: {line(trial, settings)}" for trial in trials.front(found, settings)]
             if counts.trained >= num_trials:
                 news += [
                     f"waiting for trial {trial.number} on another machine or in another container: it is tried again here "
                     f"if it says nothing for {settings.stale_after_seconds:.0f} s (Ctrl-C does not wait)"
                     for trial in filter(trials.runs_elsewhere, found)
                 ]
-            for line in (line for line in news if line not in said):
-                said.add(line)
-                bar.write(line, file=sys.stderr)
+            for text in (text for text in news if text not in said):
+                said.add(text)
+                bar.write(text, file=sys.stderr)
             bar.set_postfix_str(str(counts), refresh=False)
             bar.update(counts.trained - counts.running - bar.n)
             if running:
                 time.sleep(1)
-
-
-def _line(trial: FrozenTrial, settings: StudySettings) -> str:
-    error, latent_dim, compute = trial.values
-    known = trial.user_attrs.get("known_variant")
-    name = f"trial {trial.number}" + (f" ({known})" if known else "")
-    return f"{name}: MSE {error:.6f}, latent_dim {latent_dim:.0f}, {compute:,.0f} {settings.compute}"
 
 
 def _write(project: Params, settings: StudySettings, study: optuna.Study) -> list[Path]:
@@ -214,13 +180,3 @@ def _values(found: Sequence[FrozenTrial], settings: StudySettings) -> dict[str, 
     numbers = vars(trials.counts(found)) | {"front": len(trials.front(found, settings))}
     volume = trials.dominated_volume(found, settings)
     return {name: float(number) for name, number in numbers.items()} | {"hypervolume": volume}
-
-
-def _print_end(found: Sequence[FrozenTrial], settings: StudySettings, url: str) -> None:
-    volume = trials.dominated_volume(found, settings)
-    print(f"study {settings.name} in {without_passwords(url, url)}: {trials.counts(found)}; hypervolume {volume:.4f}")
-    print("front, smallest error first:")
-    for trial in trials.front(found, settings):
-        print(f"  {_line(trial, settings)}")
-    for name, best in outcome.winners(found, settings).items():
-        print(f"{name} ({settings.winners[name].rule}): {_line(best, settings)}")

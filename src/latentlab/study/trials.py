@@ -13,26 +13,19 @@ A trial's user attributes, all made here or in `latentlab.study.objective`:
 - "process": whose it is, as `processes.process_tags` says it
 """
 
-import hashlib
-import json
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 
 import numpy as np
 import optuna
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, TrialState
 
-from latentlab import paths
-from latentlab.data import images
-from latentlab.params.project import Params
 from latentlab.params.study import StudySettings
-from latentlab.study.front import hypervolume, non_domination_ranks
+from latentlab.study.front import hypervolume, non_domination_ranks, winner
 from latentlab.tracking.processes import is_gone, is_here
-from latentlab.training.fingerprint import fingerprint
 
 # a trial that has taken its worker down so often is not tried once more
 MAX_RETRIES = 3
@@ -118,6 +111,14 @@ def dominated_volume(trials: Iterable[FrozenTrial], settings: StudySettings) -> 
     return hypervolume(points, reference)
 
 
+def winners(trials: Iterable[FrozenTrial], settings: StudySettings) -> dict[str, FrozenTrial]:
+    """The trial that wins by each of the study's rules, but for those within whose bounds there is none."""
+    within = contenders(trials, settings)
+    points = [tuple(trial.values) for trial in within]
+    indices = {name: winner(points, rule) for name, rule in settings.winners.items()}
+    return {name: within[index] for name, index in indices.items() if index is not None}
+
+
 def twin(trials: Iterable[FrozenTrial], number: int, configuration: str) -> FrozenTrial | None:
     """The first trial of the same configuration that has ended or is under way before that number, if there is one."""
     for trial in trials:
@@ -195,34 +196,3 @@ def try_again(study: optuna.Study, trial: FrozenTrial, most: int | None) -> None
     drawn = trial.params if "configuration" in trial.user_attrs else trial.system_attrs.get("fixed_params", {})
     kept = {key: value for key, value in trial.user_attrs.items() if key == "known_variant"}
     study.enqueue_trial(drawn, user_attrs=kept | {"retries": retries + 1})
-
-
-# what draws a trial, sizes it, trains it and stops it early
-CODE = (
-    "latentlab.study.worker:sampler", "latentlab.study.space:draw", "latentlab.study.space:sizes",
-    "latentlab.training.run:begin", "latentlab.study.front:goes_on",
-)  # fmt: skip
-
-# settings that may change within a study: its budget, its place and its rules
-FREE = {
-    "name", "storage", "num_trials", "stale_after_seconds", "source", "reference", "known_variants", "reference_point",
-    "winners", "champion", "final",
-}  # fmt: skip
-
-
-def basis(project: Params, settings: StudySettings) -> dict[str, Any]:
-    """What the trials' numbers depend on, beside the machine: settings that must not change, images, code."""
-    dataset = project.run.datasets[0]
-    families = [f"latentlab.models.{family}" for family in settings.space.families]
-    return settings.model_dump(exclude=FREE) | {
-        "dataset": dataset,
-        "images": project.datasets[dataset].form(),
-        **project.datasets[dataset].model_dump(include={"split", "epoch_images"}),
-        "data_digest": images.digest(paths.data(dataset)),
-        "code": fingerprint(*CODE, *families),
-    }
-
-
-def definition(parts: dict[str, Any]) -> dict[str, str]:
-    """What makes two studies of one name the same study: a hash of each part of its basis."""
-    return {key: hashlib.sha256(json.dumps(part, sort_keys=True).encode()).hexdigest()[:8] for key, part in parts.items()}

@@ -24,7 +24,7 @@ def open_parent(name: str, definition: dict[str, str], settings: dict[str, Any],
 
     Args:
         name: Of the study.
-        definition: What makes it the same study, see `latentlab.study.trials.definition`.
+        definition: What makes it the same study, see `latentlab.study.definition`.
         settings: The run's parameters, if it is new.
         note: Markdown that the UI shows above the run.
 
