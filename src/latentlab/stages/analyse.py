@@ -31,6 +31,7 @@ def measure(run: paths.Run, analysis: str, planned: Path, path: Path, folder: Pa
     """Measures a run as its plan says, and writes the numbers with all that determines them, then logs them."""
     project, content = load(), plan.read(planned)
     plan.check(content, plan.of_analysis(project, run.variant, analysis, content["settings"]))
+    plan.check(content, plan.beside(project, run.dataset, analysis))
     device = devices.resolve(project.device)
     devices.make_deterministic()
     model = trained.load(run.checkpoint, device=device)
@@ -44,9 +45,13 @@ def measure(run: paths.Run, analysis: str, planned: Path, path: Path, folder: Pa
 
 
 def analyse(analysis: str, subject: Subject, planned: plan.Plan) -> Analysis:
-    """The analysis of that name, with the settings of its plan."""
+    """The analysis of that name, with the settings of its plan, and with what else it looks at."""
     module = importlib.import_module(f"latentlab.evaluation.{analysis}")
-    measured: Analysis = module.analyse(subject, module.Settings.model_validate(planned["settings"]))
+    beside = {}
+    if "others" in planned:
+        splits = {name: SPLIT.validate_python(about["split"]) for name, about in planned["others"].items()}
+        beside["others"] = {name: images.load(paths.data(name), split).test for name, split in splits.items()}
+    measured: Analysis = module.analyse(subject, module.Settings.model_validate(planned["settings"]), **beside)
     return measured
 
 

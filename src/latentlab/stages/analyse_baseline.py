@@ -15,6 +15,7 @@ def main(name: str, dataset: str, analysis: str) -> None:
     project, baseline = load(), paths.Baseline(name, dataset)
     planned = plan.read(baseline.analysis_plan(analysis))
     plan.check(planned, plan.of_baseline(project, name, dataset, planned["settings"], analysis))
+    plan.check(planned, plan.beside(project, dataset, analysis))
     data = images.load(paths.data(dataset), project.datasets[dataset].split)
     if name == plan.CLASSICAL:
         measured = denoising.of_classical(data, denoising.Settings.model_validate(planned["settings"]))

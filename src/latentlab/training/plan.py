@@ -45,6 +45,8 @@ _PROCESS = (
 )
 # baselines that are no PCA, and what is measured of them
 RAW_PIXELS, CLASSICAL, CODECS = "raw_pixels", "classical", "codecs"
+# analyses of a run that look at other data sets, too
+_OF_OTHERS = ("anomalies",)
 _PLAIN = (
     *((RAW_PIXELS, each) for each in ("probes", "few_labels", "geometry")),
     (CLASSICAL, "denoising"),
@@ -80,6 +82,15 @@ def of_baseline(project: Params, name: str, dataset: str, settings: Plan, *analy
     return {**components, **_data(project, dataset), "settings": settings, "code": code}
 
 
+def beside(project: Params, dataset: str, analysis: str) -> Plan:
+    """What an analysis looks at beside a run and its own images: the other selected data sets of the same shape."""
+    if analysis not in _OF_OTHERS:
+        return {}
+    shape = project.datasets[dataset].shape
+    others = [name for name in project.run.datasets if name != dataset and project.datasets[name].shape == shape]
+    return {"others": {name: _data(project, name) for name in others}}
+
+
 def of_project(project: Params) -> Iterator[tuple[Path, Plan]]:
     """The plans of the main pipeline: of all variants and recipes, on the data sets that are selected."""
     probes = project.probes.model_dump()
@@ -100,10 +111,12 @@ def of_analyses(project: Params, analyses: Analyses) -> Iterator[tuple[Path, Pla
     settings: Mapping[str, Plan] = analyses.settings | {"probes": project.probes.model_dump()}
     for dataset in project.run.datasets:
         for run, analysis in product(_runs(project, dataset), analyses.names):
-            yield run.analysis_plan(analysis), of_analysis(project, run.variant, analysis, settings[analysis])
+            content = of_analysis(project, run.variant, analysis, settings[analysis])
+            yield run.analysis_plan(analysis), content | beside(project, dataset, analysis)
         for name, analysis in (*product(project.baselines, analyses.baseline_names), *_PLAIN):
             path = paths.Baseline(name, dataset).analysis_plan(analysis)
-            yield path, of_baseline(project, name, dataset, settings[analysis], analysis)
+            content = of_baseline(project, name, dataset, settings[analysis], analysis)
+            yield path, content | beside(project, dataset, analysis)
 
 
 def write(plan: Plan, path: Path) -> None:
