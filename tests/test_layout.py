@@ -70,6 +70,7 @@ EXPECTED = {
         "compare_datasets": {paths.SIDE_BY_SIDE, paths.SIDE_BY_SIDE_PAGE},
     },
     paths.MORE: {
+        "classifier": {paths.classifier("d").parent},
         "plan_analyses": {paths.ANALYSES_PLANS},
         **expected(MORE),
         "analyse": {RUN.analysis("denoising"), RUN.arrays("denoising")},

@@ -38,6 +38,11 @@ def data(dataset: str) -> Path:
     return DATA / dataset
 
 
+def classifier(dataset: str) -> Path:
+    """The weights of the classifier of a data set's images; not there for images without classes."""
+    return Path("analyses/classifiers") / dataset / "weights.safetensors"
+
+
 def source(dataset: str) -> Path:
     """The folder of the user's own images of a data set."""
     return DATA / "sources" / dataset

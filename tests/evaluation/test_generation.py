@@ -8,9 +8,11 @@ import pytest
 import torch
 from PIL import Image
 from samples import COLOUR, GREY, digits, gaussian, linear, noise, splits, striped
+from scipy.linalg import sqrtm
 
 from latentlab.data.images import Images
-from latentlab.evaluation import generation
+from latentlab.evaluation import classifier, generation
+from latentlab.evaluation.analysis import Subject
 from latentlab.evaluation.pca import LinearAutoencoder, of_baseline
 
 SETTINGS = generation.Settings(
@@ -23,6 +25,8 @@ SETTINGS = generation.Settings(
     num_draws=3,
     seed=0,
 )
+
+KINDS = ("reconstruction", "standard_normal", "mixture", "interpolation")
 
 
 def features(images: torch.Tensor) -> torch.Tensor:
@@ -87,12 +91,11 @@ def test_precision_and_recall_against_the_definition(name, neighbours):
 
 
 @pytest.mark.parametrize("name", FEATURES)
-def test_frechet_distance_against_eigenvalues(name):
+def test_frechet_distance_against_the_root_of_a_matrix(name):
     a, b = (each.double().numpy() for each in FEATURES[name])
     difference, covariances = a.mean(axis=0) - b.mean(axis=0), (np.cov(a.T), np.cov(b.T))
-    # the trace of a root is the sum of the roots of the eigenvalues
-    root = np.sqrt(np.linalg.eigvals(covariances[0] @ covariances[1]).real.clip(0)).sum()
-    expected = difference @ difference + np.trace(covariances[0]) + np.trace(covariances[1]) - 2 * root
+    root = sqrtm(covariances[0] @ covariances[1]).real
+    expected = difference @ difference + np.trace(covariances[0] + covariances[1] - 2 * root)
     assert generation.frechet_distance(*FEATURES[name]) == pytest.approx(expected, rel=1e-5)
 
 
@@ -120,7 +123,7 @@ def test_quality_of_real_images_is_good_and_of_noise_bad(shape):
     basis = noise(6, 0, shape).flatten(1)
     images = (torch.rand(1200, 6, generator=torch.Generator().manual_seed(1)) @ basis / 6).reshape(-1, *shape)
     train, test, other = images[:800], images[800:1000], images[1000:]
-    real = generation.RealImages(LinearAutoencoder(train, 64), train, test)
+    real = generation.RealImages(LinearAutoencoder(train, 64).encode, train, test, None)
     good = generation.quality(other, real)
     bad = generation.quality(noise(200, 2, shape), real)
     reference = real.reference(200)
@@ -154,13 +157,21 @@ def test_reconstructions_by_samples_of_the_posterior():
 def test_analysis_of_an_autoencoder():
     subject, data = linear(8), splits()
     made = generation.analyse(subject, SETTINGS)
-    assert set(made.numbers) == {"real_distance", "real_cosine", "real_frechet_distance", "standard_normal", "mixture"}
-    real = generation.RealImages(LinearAutoencoder(data.train.images, 50), data.train.images, data.test.images)
-    codes = generation.mixture_codes(subject.encode(data.train.images[:300]), 100, 4, 300, 0)
-    assert made.numbers["mixture"] == generation.quality(subject.decode(codes), real)
-    assert made.numbers["standard_normal"] == generation.quality(
-        subject.decode(generation.normal_codes(torch.Size([8]), 100, 0)), real
-    )
+    assert set(made.numbers) == {"real_distance", "real_cosine", "real_frechet_distance", *KINDS}
+    principal = LinearAutoencoder(data.train.images, 50).encode
+    real = generation.RealImages(principal, data.train.images, data.test.images, None)
+    test_codes = subject.encode(data.test.images[:100])
+    order = torch.randperm(100, generator=torch.Generator().manual_seed(0)).tolist()
+    between = [(test_codes[order[place]] + test_codes[order[place - 1]]) / 2 for place in range(100)]
+    codes = {
+        "reconstruction": test_codes,
+        "standard_normal": generation.normal_codes(torch.Size([8]), 100, 0),
+        "mixture": generation.mixture_codes(subject.encode(data.train.images[:300]), 100, 4, 300, 0),
+        "interpolation": torch.stack(between),
+    }
+    for kind in KINDS:
+        expected = generation.quality(subject.decode(codes[kind]).clamp(0, 1), real)
+        assert made.numbers[kind] == pytest.approx(expected, rel=1e-4), kind
     assert made.numbers["real_distance"] == real.reference(100)["real_distance"]
     shown = made.arrays["samples_mixture"]
     assert (shown.shape, shown.dtype) == ((13, 1, 28, 28), np.uint8)
@@ -170,12 +181,12 @@ def test_analysis_of_an_autoencoder():
 def test_analysis_of_a_vae_with_a_code_of_two_numbers():
     subject, data = gaussian(2), splits()
     made = generation.analyse(subject, SETTINGS)
-    assert "mixture" not in made.numbers
     measured = generation.posterior_measures(*subject.posterior(data.test.images), 0.01)
     assert {name: made.numbers[name] for name in measured} == measured
     draws = generation.posterior_reconstructions(*subject.posterior(data.test.images), subject.decode, 3, 0)
     assert made.numbers["reconstruction_std"] == pytest.approx(float(draws.std(dim=0).mean()), rel=1e-5)
-    shapes = {"samples_standard_normal": (13, *GREY), "grid": (25, *GREY), "stochastic": (4, *GREY)}
+    samples = {"samples_standard_normal": (13, *GREY), "samples_mixture": (13, *GREY)}
+    shapes = samples | {"grid": (25, *GREY), "stochastic": (4, *GREY)}
     assert {name: array.shape for name, array in made.arrays.items()} == shapes
     assert Image.open(io.BytesIO(made.pictures["grid"])).size == (5 * 30 * 3, 5 * 30 * 3)
     assert Image.open(io.BytesIO(made.pictures["stochastic"])).size == (4 * 30 * 3, 30 * 3)
@@ -188,3 +199,34 @@ def test_a_few_images_are_compared_in_fewer_features(num_train, num_test):
     few = replace(data, train=train, test=test, classes=())
     numbers = generation.analyse(of_baseline("pca_3", 3, few), SETTINGS).numbers
     assert 0 < numbers["real_frechet_distance"] < numbers["standard_normal"]["frechet_distance"]
+
+
+def test_samples_are_compared_and_counted_by_a_classifier():
+    subject, data = gaussian(2), splits()
+    judge = classifier.train(data.train, data.test, 10, seed=0)
+    numbers = generation.analyse(subject, SETTINGS, judge).numbers
+    assert numbers["classifier_accuracy"] == judge.test_accuracy
+    test, train = (judge.features(each.images[:100]) for each in (data.test, data.train))
+    assert numbers["real_classifier_frechet_distance"] == pytest.approx(generation.frechet_distance(train, test))
+    decoded = subject.decode(generation.normal_codes(torch.Size([2]), 100, 0)).clamp(0, 1)
+    found = numbers["standard_normal"]["classifier"]
+    precision, recall = generation.precision_and_recall(judge.features(decoded), test, 3)
+    assert (found["precision"], found["recall"]) == (precision, recall)
+    assert found["frechet_distance"] == pytest.approx(generation.frechet_distance(judge.features(decoded), test))
+    classes = [int(judge.network(image[None]).argmax()) for image in decoded]
+    assert found["class_shares"] == pytest.approx([classes.count(label) / 100 for label in range(10)])
+    assert numbers["reconstruction"]["classifier"]["frechet_distance"] < found["frechet_distance"]
+    sure = [bool(judge.network(image[None]).softmax(1).amax() >= 0.9) for image in grid(subject)]
+    assert numbers["grid"]["readable_share"] == pytest.approx(sum(sure) / 25)
+
+
+def grid(subject: Subject) -> torch.Tensor:
+    return subject.decode(generation.grid_codes(5, 3.0)).clamp(0, 1)
+
+
+def test_readable_places_of_a_grid():
+    places = torch.tensor([[0.0, 0.0], [1.0, 0.0], [0.0, 3.0], [4.0, 0.0]])
+    probabilities = torch.tensor([[0.95, 0.05], [0.1, 0.9], [0.5, 0.5], [0.2, 0.8]])
+    assert generation.readability(places, probabilities) == {"readable_share": 0.5, "unreadable_distance": 3.5 / 2}
+    sure = torch.ones(4, 1)
+    assert generation.readability(places, sure) == {"readable_share": 1, "unreadable_distance": None}

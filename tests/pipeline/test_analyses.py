@@ -1,5 +1,6 @@
 """The analyses of the small project, for real; and an analysis that is new, which touches three files beside its test."""
 
+import hashlib
 import json
 
 import numpy as np
@@ -15,6 +16,7 @@ ANALYSES = [
     "denoising", "interpolation", "latent_space", "generation", "compression", "checkerboard", "few_labels", "untrained",
     "geometry",
 ]  # fmt: skip
+OF_BASELINES = ["denoising", "generation", "compression", "few_labels", "geometry"]
 TABLES = {f"analyses/dvc.yaml:{stage}@mnist" for stage in ("tables", "claims", "plot", "report")}
 TABLES |= {"analyses/dvc.yaml:claims_side_by_side"}
 NEW = '''"""How bright are the reconstructions?"""
@@ -45,13 +47,11 @@ def test_every_analysis_is_a_stage_of_its_own_and_the_main_pipeline_depends_on_n
     content["run"]["variants"] = [VARIANT]
     small_project.write_params(content)
     assert small_project.repro("analyses/dvc.yaml") == (
-        {"plan", "analyses/dvc.yaml:plan_analyses"}
+        {"plan", "analyses/dvc.yaml:plan_analyses", "analyses/dvc.yaml:classifier@mnist"}
         | stages_of(f"{MORE}-mnist-fast-0", pipeline="analyses/dvc.yaml:")
         | named("analyse", *(f"{VARIANT}-mnist-fast-0-{analysis}" for analysis in ANALYSES))
         | named("analyse_more", *(f"{MORE}-mnist-fast-0-{analysis}" for analysis in ANALYSES))
-        | named(
-            "analyse_baseline", *(f"pca_8-mnist-{each}" for each in ("denoising", "compression", "few_labels", "geometry"))
-        )
+        | named("analyse_baseline", *(f"pca_8-mnist-{analysis}" for analysis in OF_BASELINES))
         | named("raw_pixels", "mnist-probes", "mnist-few_labels", "mnist-geometry")
         | named("classical", "mnist")
         | named("codecs", "mnist")
@@ -69,12 +69,16 @@ def test_what_the_analyses_leave(small_project):
         assert {"training", "settings", "code", "device", "torch"} <= set(content["provenance"]), analysis
         assert len(content) > 1, analysis
     assert np.load(run / "generation/arrays.npz")["grid"].dtype == np.uint8
+    generation = json.loads((run / "generation.json").read_text(encoding="utf-8"))
+    weights = (folder / "classifiers/mnist/weights.safetensors").read_bytes()
+    assert generation["provenance"]["classifier"] == hashlib.sha256(weights).hexdigest()
+    assert sum(generation["mixture"]["classifier"]["class_shares"]) == pytest.approx(1)
     assert (run / "denoising/denoising.png").read_bytes().startswith(b"\x89PNG")
     table = pd.read_csv(folder / "reports/mnist/tables/denoising.csv")
     assert {VARIANT, MORE, "pca_8", "classical"} == set(table["variant"])
     assert {"raw_pixels", MORE} <= set(pd.read_csv(folder / "reports/mnist/leaderboard.csv")["variant"])
     verdicts = json.loads((folder / "reports/mnist/claims.json").read_text(encoding="utf-8"))
-    assert {entry["source"] for entry in verdicts} == set("ABCDE")
+    assert {entry["source"] for entry in verdicts} == set("ABCDEP")
     report = (folder / "reports/mnist/report.md").read_text(encoding="utf-8")
     assert all(f"## {title}" in report for title in ("Denoising", "Generation", "Checkerboards"))
     run = small_project.runs()[f"{VARIANT}-mnist-fast-0"]

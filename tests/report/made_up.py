@@ -26,13 +26,16 @@ def named(*keys: Sequence[object]) -> list[str]:
     return ["/".join(map(str, each)) for each in product(*keys)]
 
 
-SAMPLES = ("precision", "recall", "frechet_distance", "nearest_cosine")
+SAMPLES = ("precision", "recall", "frechet_distance", "nearest_cosine", "classifier/frechet_distance")
 WAYS = (("linear",), ("equal_classes", "different_classes"), ("step_ratio", "midpoint_distance", "crossfade_distance"))
 NAMES = {
     "denoising": named(SIGMAS, ("psnr_in", "psnr", "gain_db")),
     "interpolation": [*named(*WAYS), "real_distance"],
     "latent_space": ["knn10_accuracy"],
-    "generation": [*named(("standard_normal", "mixture"), SAMPLES), "real_frechet_distance", "real_cosine"],
+    "generation": [
+        *named(("reconstruction", "standard_normal", "mixture", "interpolation"), SAMPLES),
+        *named(("real_frechet_distance", "real_classifier_frechet_distance", "real_cosine")),
+    ],
     "compression": named(BITS, ("bytes_alone", "bytes_amortised_with_tables", "psnr")),
     "checkerboard": ["energy_ratio", "block_ratio", "real_block_ratio"],
     "few_labels": named(("knn", "logistic", "svm_rbf"), LABELS, ("mean", "std")),

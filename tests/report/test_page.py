@@ -50,7 +50,7 @@ def test_the_report_of_the_analyses_ends_with_the_claims():
     only = analyses_report(replace(content, tables={"untrained": content.tables["untrained"]}), set(), CLAIMS)
     assert re.findall("^## (.*)", only, re.MULTILINE) == [
         "Untrained encoders and raw pixels",
-        "The claims of the five sources",
+        "The claims of the five sources, and of papers",
         "Where it all comes from",
     ]
 

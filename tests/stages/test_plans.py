@@ -1,15 +1,19 @@
 """The stages that plan say what cannot be done before anything is done."""
 
+import hashlib
 from pathlib import Path
 
 import pytest
 import yaml
 
 from conftest import ROOT
+from latentlab import paths
+from latentlab.data import images
 from latentlab.params.project import load
 from latentlab.params.strict import ParamsError
 from latentlab.params.study import load as load_study
 from latentlab.stages import plan_analyses, plan_study
+from latentlab.training import plan
 
 
 @pytest.fixture
@@ -49,3 +53,24 @@ def test_a_variant_that_would_be_trained_in_two_homes_is_an_error(select):
     select(variants=["vae_16", "mlp_8", "ae_2"])
     with pytest.raises(ParamsError, match=r"analyses.more_variants: vae_16, ae_2: stands in run.variants of params.yaml"):
         plan_analyses.main()
+
+
+def test_a_plan_says_what_an_analysis_looks_at_beside_its_own_images(select):
+    names = ["mnist", "fashion_mnist", "digits"]  # digits are smaller
+    select(datasets=names)
+    for name in names:
+        folder = paths.data(name)
+        folder.mkdir(parents=True)
+        (folder / "train-labels-idx1-ubyte").write_text(name, encoding="utf-8")
+    project = load()
+    others = plan.beside(project, "mnist", "anomalies")["others"]
+    assert list(others) == ["fashion_mnist"]
+    assert others["fashion_mnist"]["split"] == project.datasets["fashion_mnist"].split.model_dump()
+    assert others["fashion_mnist"]["data_digest"] == images.digest(paths.data("fashion_mnist"))
+    assert plan.beside(project, "digits", "anomalies") == {"others": {}}
+    assert plan.beside(project, "mnist", "generation") == {"classifier": None}
+    weights = paths.classifier("mnist")
+    weights.parent.mkdir(parents=True)
+    weights.write_bytes(b"weights")
+    assert plan.beside(project, "mnist", "generation") == {"classifier": hashlib.sha256(b"weights").hexdigest()}
+    assert plan.beside(project, "mnist", "denoising") == {}

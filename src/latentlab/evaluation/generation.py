@@ -11,13 +11,13 @@ from typing import Any, Self
 import numpy as np
 import torch
 from pydantic import Field, PositiveFloat, model_validator
-from scipy.linalg import sqrtm
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
 from torch import Tensor
 
 from latentlab.evaluation import pictures
 from latentlab.evaluation.analysis import Analysis, Subject
+from latentlab.evaluation.classifier import Classifier
 from latentlab.evaluation.neighbours import nearest
 from latentlab.evaluation.pca import LinearAutoencoder
 from latentlab.params.strict import Count, Section, Seed
@@ -26,6 +26,8 @@ from latentlab.params.strict import Count, Section, Seed
 NUM_FEATURES = 64
 # an active unit's posterior mean varies by more than that (Burda et al. 2016)
 ACTIVE = 0.01
+# a classifier is sure of an image whose likeliest class has that probability
+SURE = 0.9
 # images whose reconstructions by samples of the posterior are compared
 NUM_DRAWN = 1000
 
@@ -55,30 +57,45 @@ class Settings(Section):
         return self
 
 
-def analyse(subject: Subject, settings: Settings) -> Analysis:
+def analyse(subject: Subject, settings: Settings, classifier: Classifier | None = None) -> Analysis:
     """Samples, the grid where the code has two numbers, and what a VAE's posterior does.
 
-    Codes are drawn from the standard normal, and for what is no VAE also from a mixture fitted to its codes.
+    Four kinds of images are compared with real ones, those of Ghosh et al. (2020): reconstructions of test images, samples
+    from the standard normal, samples from a mixture fitted to training codes, and what lies in the middle of the straight
+    way between the codes of two test images.
+
+    Args:
+        subject: What is measured.
+        settings: See there.
+        classifier: In whose features images are compared, too; None for images without classes.
     """
     data = subject.data
     train_codes = subject.encode(data.train.images[: settings.num_fitted])
     shape, num_samples = train_codes.shape[1:], min(settings.num_samples, len(data.test))
-    samples = {"standard_normal": normal_codes(shape, num_samples, settings.seed)}
-    if not subject.posterior:
-        samples["mixture"] = mixture_codes(
-            train_codes, num_samples, settings.mixture_components, settings.num_fitted, settings.seed
-        )
+    test_codes = subject.encode(data.test.images[:num_samples])
+    order = torch.randperm(num_samples, generator=torch.Generator().manual_seed(settings.seed))
+    codes = {
+        "reconstruction": test_codes,
+        "standard_normal": normal_codes(shape, num_samples, settings.seed),
+        "mixture": mixture_codes(train_codes, num_samples, settings.mixture_components, settings.num_fitted, settings.seed),
+        "interpolation": test_codes[order].lerp(test_codes[order.roll(1)], 0.5),
+    }
     # fewer than samples, or these have no covariance
     num_features = min(NUM_FEATURES, num_samples // 2, len(data.train) // 2)
-    real = RealImages(LinearAutoencoder(data.train.images, num_features), data.train.images, data.test.images)
+    principal = LinearAutoencoder(data.train.images, num_features)
+    real = RealImages(principal.encode, data.train.images, data.test.images, classifier)
     numbers: dict[str, Any] = real.reference(num_samples)
     shown: dict[str, Tensor] = {}
-    for kind, codes in samples.items():
-        decoded = subject.decode(codes)
+    for kind, of_kind in codes.items():
+        decoded = subject.decode(of_kind).clamp(0, 1)  # PCA may leave that range
         numbers[kind] = quality(decoded, real)
-        shown[f"samples_{kind}"] = decoded[: settings.num_shown]
+        if kind in ("standard_normal", "mixture"):
+            shown[f"samples_{kind}"] = decoded[: settings.num_shown]
     if shape.numel() == 2:
-        shown["grid"] = subject.decode(grid_codes(settings.grid_side, settings.grid_extent))
+        places = grid_codes(settings.grid_side, settings.grid_extent)
+        shown["grid"] = subject.decode(places.reshape(-1, *shape)).clamp(0, 1)
+        if classifier:
+            numbers["grid"] = readability(places, classifier.probabilities(shown["grid"]))
     if subject.posterior:
         mean, log_variance = subject.posterior(data.test.images)
         numbers |= posterior_measures(mean, log_variance, ACTIVE)
@@ -145,35 +162,63 @@ def mixture_codes(codes: Tensor, num_samples: int, num_components: int, num_fitt
     return torch.from_numpy(random.permutation(samples)).float().reshape(num_samples, *codes.shape[1:])
 
 
+def readability(places: Tensor, probabilities: Tensor) -> dict[str, float | None]:
+    """Which places of a grid show an image that a classifier is sure of.
+
+    Args:
+        places: (N, 2), codes.
+        probabilities: (N, K), of the classes of what they decode to.
+
+    Returns:
+        readable_share: Of the places, those where the likeliest class has a probability of at least `SURE`.
+        unreadable_distance: Mean distance of the others from the origin, over that of all places; None if there are none.
+    """
+    is_readable, distances = probabilities.amax(dim=1) >= SURE, places.norm(dim=1)
+    unreadable = distances[~is_readable]
+    return {
+        "readable_share": float(is_readable.double().mean()),
+        "unreadable_distance": float(unreadable.mean() / distances.mean()) if len(unreadable) else None,
+    }
+
+
 @dataclass(frozen=True)
 class RealImages:
-    """What samples are compared with.
+    """What samples are compared with, and in which features.
 
-    `features` are the first principal components of the pixels, fitted to the training images: distances in them are
-    distances between images without their faintest details, and need no network trained on anything.
+    `principal` gives the first principal components of the pixels, fitted to the training images: distances in them are
+    distances between images without their faintest details, and need no network. The features of the classifier tell
+    classes and styles apart, and overlook what does not matter to it.
     """
 
-    features: LinearAutoencoder
+    principal: Callable[[Tensor], Tensor]
     train: Tensor  # (M, C, H, W)
     test: Tensor  # (N, C, H, W)
+    classifier: Classifier | None
 
     def reference(self, num_samples: int) -> dict[str, float]:
         """Of test images, what `quality` gives for samples.
 
         Returns:
             real_distance, real_cosine: See `quality`'s nearest_distance and nearest_cosine.
-            real_frechet_distance: Between as many training images and test images.
+            real_frechet_distance: Between as many training images and test images, in principal components.
+            real_classifier_frechet_distance: The same in the features of the classifier, where there is one.
+            classifier_accuracy: Its accuracy on the test images.
         """
         test, train = self.test[:num_samples], self.train[:num_samples]
         distance, cosine = nearest(test, self.train).means()
-        return {
+        found = {
             "real_distance": distance,
             "real_cosine": cosine,
-            "real_frechet_distance": frechet_distance(self.features.encode(train), self.features.encode(test)),
+            "real_frechet_distance": frechet_distance(self.principal(train), self.principal(test)),
         }
+        if self.classifier:
+            features = self.classifier.features
+            found["real_classifier_frechet_distance"] = frechet_distance(features(train), features(test))
+            found["classifier_accuracy"] = self.classifier.test_accuracy
+        return found
 
 
-def quality(samples: Tensor, real: RealImages) -> dict[str, float]:
+def quality(samples: Tensor, real: RealImages) -> dict[str, Any]:
     """How good samples are, and how diverse.
 
     Args:
@@ -181,23 +226,29 @@ def quality(samples: Tensor, real: RealImages) -> dict[str, float]:
         real: Compared are as many of its test images.
 
     Returns:
-        precision, recall: See `precision_and_recall`, with 3 neighbours.
-        frechet_distance: See there.
+        precision, recall: See `precision_and_recall`, with 3 neighbours, in principal components.
+        frechet_distance: See there; in principal components.
         nearest_distance: Root mean squared difference per pixel to the nearest training image, mean over the samples.
         nearest_cosine: Cosine similarity to the most similar training image, mean over the samples; in [0, 1]. Unlike the
             distance and the precision it gives nothing for an image that is nearly black.
+        classifier: Where there is one, precision, recall and frechet_distance in its features, and class_shares, which
+            share of the samples it takes for each class.
     """
-    features = real.features.encode(samples)
-    real_features = real.features.encode(real.test[: len(samples)])
-    precision, recall = precision_and_recall(features, real_features, 3)
+    test = real.test[: len(samples)]
     distance, cosine = nearest(samples, real.train).means()
-    return {
-        "precision": precision,
-        "recall": recall,
-        "frechet_distance": frechet_distance(features, real_features),
-        "nearest_distance": distance,
-        "nearest_cosine": cosine,
-    }
+    found: dict[str, Any] = _compared(real.principal(samples), real.principal(test))
+    found |= {"nearest_distance": distance, "nearest_cosine": cosine}
+    if real.classifier:
+        features = real.classifier.features
+        classes = real.classifier.probabilities(samples)
+        shares = torch.bincount(classes.argmax(dim=1), minlength=classes.shape[1]).double() / len(samples)
+        found["classifier"] = _compared(features(samples), features(test)) | {"class_shares": shares.tolist()}
+    return found
+
+
+def _compared(features: Tensor, real: Tensor) -> dict[str, float]:
+    precision, recall = precision_and_recall(features, real, 3)
+    return {"precision": precision, "recall": recall, "frechet_distance": frechet_distance(features, real)}
 
 
 def precision_and_recall(samples: Tensor, real: Tensor, neighbours: int) -> tuple[float, float]:
@@ -226,15 +277,14 @@ def frechet_distance(first: Tensor, second: Tensor) -> float:
     The formula of the Frechet inception distance (Heusel et al. 2017), on other features: not comparable with a FID.
 
     Args:
-        first: (N, F), N > F.
-        second: (M, F), M > F.
+        first: (N, F).
+        second: (M, F).
     """
     a, b = first.double().numpy(), second.double().numpy()
     cov_a, cov_b = np.cov(a, rowvar=False), np.cov(b, rowvar=False)
-    # a ridge, for samples that are all the same have no covariance
-    ridge = 1e-9 * np.eye(len(cov_a))
-    root = sqrtm((cov_a + ridge) @ (cov_b + ridge)).real
-    return float(((a.mean(0) - b.mean(0)) ** 2).sum() + np.trace(cov_a + cov_b - 2 * root))
+    # the trace of the root is the sum of the roots of the eigenvalues, which none of them being 0 spoils
+    root = np.sqrt(np.linalg.eigvals(cov_a @ cov_b).real.clip(0)).sum()
+    return float(((a.mean(0) - b.mean(0)) ** 2).sum() + np.trace(cov_a) + np.trace(cov_b) - 2 * root)
 
 
 def posterior_measures(mean: Tensor, log_variance: Tensor, threshold: float) -> dict[str, object]:

@@ -144,9 +144,20 @@ def generation(content: Content) -> str | None:
     path = "generation/standard_normal/nearest_cosine"
     words = "Cosine similarity of samples from the standard normal to the most similar training image"
     said = between(content, words, path, "{:.2f}", ("real test images have", "", "generation/real_cosine"))
-    cosines = content.numbers(path).reindex(content.numbers("generation/kl").index)
-    variational = [f"`{name}` {cosine:.2f}" for name, cosine in cosines.items()]
-    return f"{said} Of the VAEs: {', '.join(variational)}." if said and variational else said
+    if not said:
+        return None
+    variational = content.numbers("generation/kl").index
+    if cosines := [f"`{name}` {cosine:.2f}" for name, cosine in content.numbers(path).reindex(variational).items()]:
+        said += f" Of the VAEs: {', '.join(cosines)}."
+    plain = content.numbers("generation/mixture/frechet_distance").drop(variational, errors="ignore")
+    prior = content.numbers("generation/standard_normal/frechet_distance").reindex(variational)
+    if len(plain) and len(prior):
+        said += (
+            f" The least Frechet distance to real images have, of what plain autoencoders make of samples of a mixture of "
+            f"Gaussians, `{plain.idxmin()}` ({plain.min():.3g}), and of what VAEs make of samples of their prior, "
+            f"`{prior.idxmin()}` ({prior.min():.3g})."
+        )
+    return said
 
 
 def compression(content: Content) -> str | None:

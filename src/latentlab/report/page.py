@@ -67,7 +67,7 @@ def analyses_report(content: Content, figures: Collection[str], claims: Sequence
     count = Counter(claim["verdicts"][content.recipe]["verdict"] for claim in claims)
     verdicts = ", ".join(f"{word} {count[verdict]}" for verdict, word in WORDS.items() if count[verdict])
     claims_part = (
-        "The claims of the five sources",
+        "The claims of the five sources, and of papers",
         f"What the sources conclude, judged one by one by these numbers. Of {len(claims)} claims under "
         f"`{content.recipe}`: {verdicts}. [The claims, their tests and all that they rest on](claims.md) have a page of "
         "their own.",

@@ -95,6 +95,7 @@ SECTIONS = [
             labels={"samples_standard_normal": ", normal", "samples_mixture": ", mixture"},
             comparisons=("ae_vs_vae", "equal_layers")),
         "grids": galleries.grids,
+        "samples_compared": analyses.samples_compared,
         "generation": analyses.generation,
         "kl": analyses.kl,
         "stochastic": partial(

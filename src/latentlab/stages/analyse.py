@@ -2,6 +2,7 @@
 
 import importlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,7 @@ from pydantic import TypeAdapter
 from latentlab import paths, stages
 from latentlab.comparison.tables import write_csv
 from latentlab.data import images
+from latentlab.evaluation import classifier
 from latentlab.evaluation.analysis import Analysis, Subject, of_run
 from latentlab.files import write_json
 from latentlab.models import trained
@@ -36,7 +38,7 @@ def measure(run: paths.Run, analysis: str, planned: Path, path: Path, folder: Pa
     devices.make_deterministic()
     model = trained.load(run.checkpoint, device=device)
     data = images.load(paths.data(run.dataset), SPLIT.validate_python(model.description["split"]))
-    measured = analyse(analysis, of_run(model, data), content)
+    measured = analyse(analysis, of_run(model, data), run.dataset, content)
     write_files(measured, path.parent, folder)
     provenance = {"training": model.description, **content, "device": device.type, **plan.about_process()}
     # last: a run that has it has everything
@@ -44,10 +46,12 @@ def measure(run: paths.Run, analysis: str, planned: Path, path: Path, folder: Pa
     runs.log_run(store.open_store(paths.project_root()), describe.outputs(project, run))
 
 
-def analyse(analysis: str, subject: Subject, planned: plan.Plan) -> Analysis:
+def analyse(analysis: str, subject: Subject, dataset: str, planned: plan.Plan) -> Analysis:
     """The analysis of that name, with the settings of its plan, and with what else it looks at."""
     module = importlib.import_module(f"latentlab.evaluation.{analysis}")
-    beside = {}
+    beside: dict[str, Any] = {}
+    if "classifier" in planned:
+        beside["classifier"] = classifier.load(paths.classifier(dataset)) if planned["classifier"] else None
     if "others" in planned:
         splits = {name: SPLIT.validate_python(about["split"]) for name, about in planned["others"].items()}
         beside["others"] = {name: images.load(paths.data(name), split).test for name, split in splits.items()}

@@ -20,7 +20,7 @@ def main(name: str, dataset: str, analysis: str) -> None:
     if name == plan.CLASSICAL:
         measured = denoising.of_classical(data, denoising.Settings.model_validate(planned["settings"]))
     else:
-        measured = analyse(analysis, of_baseline(name, planned.get("num_components"), data), planned)
+        measured = analyse(analysis, of_baseline(name, planned.get("num_components"), data), dataset, planned)
     path = baseline.analysis(analysis)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_json({"provenance": {**planned, **plan.about_process()}, **measured.numbers}, path)

@@ -16,8 +16,8 @@ def main(name: str, dataset: str) -> None:
     plan.check(planned, plan.of_baseline(project, name, dataset, planned["settings"], "reconstruction", "probes"))
     data = images.load(paths.data(dataset), project.datasets[dataset].split)
     subject = of_baseline(name, planned["num_components"], data)
-    evaluated = analyse("reconstruction", subject, planned | {"settings": {}})
-    probed = analyse("probes", subject, planned)
+    evaluated = analyse("reconstruction", subject, dataset, planned | {"settings": {}})
+    probed = analyse("probes", subject, dataset, planned)
     provenance = {**planned, **plan.about_process()}
     write_files(probed, baseline.folder, None)
     write_json({"provenance": provenance, **probed.numbers}, baseline.probes)

@@ -6,6 +6,7 @@ but the
 machine: settings, data, and a fingerprint of the code.
 """
 
+import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from importlib.metadata import version
@@ -45,8 +46,8 @@ _PROCESS = (
 )
 # baselines that are no PCA, and what is measured of them
 RAW_PIXELS, CLASSICAL, CODECS = "raw_pixels", "classical", "codecs"
-# analyses of a run that look at other data sets, too
-_OF_OTHERS = ("anomalies",)
+# analyses that look at other data sets, too, and those that look at a classifier
+_OF_OTHERS, _OF_CLASSIFIER = ("anomalies",), ("generation",)
 _PLAIN = (
     *((RAW_PIXELS, each) for each in ("probes", "few_labels", "geometry")),
     (CLASSICAL, "denoising"),
@@ -83,12 +84,20 @@ def of_baseline(project: Params, name: str, dataset: str, settings: Plan, *analy
 
 
 def beside(project: Params, dataset: str, analysis: str) -> Plan:
-    """What an analysis looks at beside a run and its own images: the other selected data sets of the same shape."""
-    if analysis not in _OF_OTHERS:
-        return {}
-    shape = project.datasets[dataset].shape
-    others = [name for name in project.run.datasets if name != dataset and project.datasets[name].shape == shape]
-    return {"others": {name: _data(project, name) for name in others}}
+    """What an analysis looks at beside a run and its own images.
+
+    Returns:
+        others: The other selected data sets of the same shape.
+        classifier: The SHA-256 of the weights of the data set's classifier; None for images without classes.
+    """
+    if analysis in _OF_OTHERS:
+        shape = project.datasets[dataset].shape
+        others = [name for name in project.run.datasets if name != dataset and project.datasets[name].shape == shape]
+        return {"others": {name: _data(project, name) for name in others}}
+    if analysis in _OF_CLASSIFIER:
+        weights = paths.classifier(dataset)
+        return {"classifier": hashlib.sha256(weights.read_bytes()).hexdigest() if weights.exists() else None}
+    return {}
 
 
 def of_project(project: Params) -> Iterator[tuple[Path, Plan]]:

@@ -52,8 +52,8 @@ def write_page(entries: Sequence[Entry], sources: Mapping[str, str]) -> str:
         sources: Name of each source by its letter.
     """
     blocks = [
-        "# The claims of the five sources",
-        "What the sources conclude, in our words, and whether the numbers of this project bear it out. A quantity is "
+        "# The claims of the five sources, and of papers",
+        "What they conclude, in our words, and whether the numbers of this project bear it out. A quantity is "
         "computed for each seed; a claim holds if the means of all quantities are on the asked side of their limits, and "
         f"does not if one is on the other side. With several seeds, the mean's bounds at {CONFIDENCE:.0%} confidence (one "
         "side, Student's t; in brackets) must be on that side too, or the claim is not decided; one seed has no spread, "

@@ -16,12 +16,12 @@ from typing import Literal
 import pandas as pd
 from scipy.stats import t as student
 
-from latentlab.comparison.claims import source_a, source_b, source_c, source_d, source_e
+from latentlab.comparison.claims import papers, source_a, source_b, source_c, source_d, source_e
 from latentlab.comparison.claims.claim import Claim, Evidence, Missing, Requirement
 from latentlab.comparison.results import Results
 from latentlab.comparison.tables import COUNTS, show
 
-CLAIMS = [*source_a.CLAIMS, *source_b.CLAIMS, *source_c.CLAIMS, *source_d.CLAIMS, *source_e.CLAIMS]
+CLAIMS = [*source_a.CLAIMS, *source_b.CLAIMS, *source_c.CLAIMS, *source_d.CLAIMS, *source_e.CLAIMS, *papers.CLAIMS]
 
 # that the true mean is above the lower bound, and likewise below the upper one
 CONFIDENCE = 0.95

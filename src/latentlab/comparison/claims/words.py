@@ -26,6 +26,17 @@ WORDS = {
     "generation/kl_per_dimension": "KL divergence of a latent number (nats)",
     "generation/real_distance": "distance of test images from the nearest training image",
     "generation/reconstruction_std": "standard deviation of a pixel over samples of the posterior",
+    "generation/grid/readable_share": "share of the grid's places that a classifier is sure of",
+    "generation/grid/unreadable_distance": "distance of the other places from the centre over that of all",
+    "generation/standard_normal/classifier/class_shares": "share of samples from the standard normal that are of one class",
+    "generation/standard_normal/classifier/frechet_distance": "Frechet distance of samples from the standard normal, in a "
+    "classifier's features",
+    "generation/mixture/frechet_distance": "Frechet distance of samples from a mixture",
+    "generation/mixture/classifier/frechet_distance": "Frechet distance of samples from a mixture, in a "
+    "classifier's features",
+    "geometry/intrinsic_dimension/codes/two_nn": "intrinsic dimension of the codes",
+    "geometry/intrinsic_dimension/images/mle": "intrinsic dimension of the images",
+    "geometry/neighbours_kept": "share of neighbours kept",
     "generation/standard_normal/frechet_distance": "Frechet distance of samples from the standard normal",
     "generation/standard_normal/nearest_distance": "distance of samples from the nearest training image",
     f"{WAY}/crossfade_distance": "distance of a cross-fade from the nearest training image",

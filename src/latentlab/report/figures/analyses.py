@@ -15,8 +15,8 @@ from latentlab.report.figures.panels import (
     YELLOW,
     column,
     first_keys,
+    heat_map,
     legend_below,
-    list_names,
     looks,
     twin_bars,
     values_of,
@@ -82,7 +82,7 @@ def generation(content: Content) -> Figure:
     table, variants = content.table("generation"), content.measured("generation")
     figure, axes = side_by_side(WIDTH, 1.6 + 0.24 * len(variants), 3, sharey=True)
     kinds, colours = ("standard_normal", "mixture"), (RED, BLUE)
-    labels = ("codes from the standard normal", "codes from a mixture fitted to the codes (not for VAEs)")
+    labels = ("codes from the standard normal", "codes from a mixture of Gaussians fitted to the codes")
     titles = {"precision": "Precision: do they look real?", "recall": "Recall: is all there?"}
     for panel, (number, title) in zip(axes, titles.items(), strict=False):
         twin_bars(panel, variants, [column(table, variants, f"{kind}/{number}") for kind in kinds], colours, labels)
@@ -96,6 +96,29 @@ def generation(content: Content) -> Figure:
     axes[2].axvline(real, color="black", linestyle="--", label="training images against test images")
     axes[2].set(xlabel=f"Frechet distance ({logarithmic_x(axes[2])})", title="Frechet distance: less is better")
     legend_below(figure, columns=3)
+    return figure
+
+
+def samples_compared(content: Content) -> Figure | None:
+    """The Frechet distances of four kinds of images to real ones, in two kinds of features; less is better."""
+    table, variants = content.table("generation"), content.measured("generation")
+    names = [*variants, *content.baselines("generation", 2, 8, 32, 64)]
+    features = {"": "principal components of the pixels", "classifier/": "features of a classifier trained here"}
+    real = {"": "real_frechet_distance", "classifier/": "real_classifier_frechet_distance"}
+    shown = [key for key in features if len(content.numbers(f"generation/{real[key]}"))]
+    if not shown:
+        return None
+    kinds = ("reconstruction", "standard_normal", "mixture", "interpolation")
+    figure, axes = side_by_side(6.5 * len(shown), 2 + 0.24 * len(names), len(shown), sharey=True)
+    for panel, key in zip(axes, shown, strict=True):
+        distances = np.stack([column(table, names, f"{kind}/{key}frechet_distance")[0] for kind in kinds], axis=1)
+        logarithms = np.log(distances.clip(0.01))
+        shades = (logarithms - np.nanmin(logarithms)) / (np.nanmax(logarithms) - np.nanmin(logarithms) or 1)
+        titles = [kind.replace("_", "\n") for kind in kinds]
+        form = "{:.1f}" if np.nanmedian(distances) < 100 else "{:.0f}"
+        heat_map(panel, names, titles, distances, shades, form, low_is_good=True)
+        between = content.numbers(f"generation/{real[key]}").iloc[0]
+        panel.set_title(f"In {features[key]}\n(training against test images: {between:.1f})")
     return figure
 
 
@@ -189,14 +212,7 @@ def shape_factors(content: Content) -> Figure:
     names = [*variants, *content.baselines("geometry", 2, 8, 32, 64)]
     shares = np.stack([column(table, names, f"factors/{factor}")[0] for factor in FACTORS], axis=1)
     figure, (panel,) = side_by_side(6.5, 1.4 + 0.24 * len(names))
-    panel.imshow(shares, vmin=0, vmax=1, cmap="viridis", aspect="auto")
-    for (row, place), share in np.ndenumerate(shares):
-        if np.isfinite(share):
-            colour = "black" if share > 0.6 else "white"
-            panel.text(place, row, f"{share:.2f}", ha="center", va="center", fontsize=7, color=colour)
-    panel.set_xticks(range(len(FACTORS)), FACTORS)
-    list_names(panel, names)
-    panel.grid(visible=False)
+    heat_map(panel, names, FACTORS, shares, shares, "{:.2f}", low_is_good=False)
     panel.set_title("What of the shapes a linear probe finds (R²)")
     return figure
 

@@ -74,6 +74,31 @@ def list_names(panel: Axes, names: Sequence[str]) -> None:
     panel.grid(axis="y", visible=False)
 
 
+def heat_map(
+    panel: Axes, names: Sequence[str], columns: Sequence[str], values: Array, shades: Array, form: str, *, low_is_good: bool
+) -> None:
+    """A table whose cells are coloured, the better the brighter.
+
+    Args:
+        panel: To draw on.
+        names: Of the lines.
+        columns: Their titles.
+        values: (lines, columns), what is written; nothing where one is no number.
+        shades: (lines, columns) in [0, 1], the colours.
+        form: How a value is written, as of `str.format`.
+        low_is_good: Whether 0 is the bright end of the colours.
+    """
+    panel.imshow(shades, vmin=0, vmax=1, cmap="viridis_r" if low_is_good else "viridis", aspect="auto")
+    for (row, place), value in np.ndenumerate(values):
+        if np.isfinite(value):
+            is_bright = (shades[row, place] < 0.4) if low_is_good else (shades[row, place] > 0.6)
+            colour = "black" if is_bright else "white"
+            panel.text(place, row, form.format(value), ha="center", va="center", fontsize=7, color=colour)
+    panel.set_xticks(range(len(columns)), columns)
+    list_names(panel, names)
+    panel.grid(visible=False)
+
+
 def legend_beside(figure: Figure) -> None:
     """One column at the right with all that the only panel shows; the figure becomes as tall as that needs."""
     handles, labels = figure.axes[0].get_legend_handles_labels()
