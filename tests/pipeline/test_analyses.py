@@ -13,7 +13,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 VARIANT, MORE = "vae_2", "ae_2"
 ANALYSES = [
     "denoising", "interpolation", "latent_space", "generation", "compression", "checkerboard", "few_labels", "untrained",
-    "geometry",
+    "geometry", "anomalies",
 ]  # fmt: skip
 TABLES = {f"analyses/dvc.yaml:{stage}@mnist" for stage in ("tables", "claims", "plot", "report")}
 TABLES |= {"analyses/dvc.yaml:claims_side_by_side"}
@@ -50,9 +50,10 @@ def test_every_analysis_is_a_stage_of_its_own_and_the_main_pipeline_depends_on_n
         | named("analyse", *(f"{VARIANT}-mnist-fast-0-{analysis}" for analysis in ANALYSES))
         | named("analyse_more", *(f"{MORE}-mnist-fast-0-{analysis}" for analysis in ANALYSES))
         | named(
-            "analyse_baseline", *(f"pca_8-mnist-{each}" for each in ("denoising", "compression", "few_labels", "geometry"))
+            "analyse_baseline",
+            *(f"pca_8-mnist-{each}" for each in ("denoising", "compression", "few_labels", "geometry", "anomalies")),
         )
-        | named("raw_pixels", "mnist-probes", "mnist-few_labels", "mnist-geometry")
+        | named("raw_pixels", "mnist-probes", "mnist-few_labels", "mnist-geometry", "mnist-anomalies")
         | named("classical", "mnist")
         | named("codecs", "mnist")
         | TABLES

@@ -48,7 +48,7 @@ RAW_PIXELS, CLASSICAL, CODECS = "raw_pixels", "classical", "codecs"
 # analyses of a run that look at other data sets, too
 _OF_OTHERS = ("anomalies",)
 _PLAIN = (
-    *((RAW_PIXELS, each) for each in ("probes", "few_labels", "geometry")),
+    *((RAW_PIXELS, each) for each in ("probes", "few_labels", "geometry", "anomalies")),
     (CLASSICAL, "denoising"),
     (CODECS, "codecs"),
 )

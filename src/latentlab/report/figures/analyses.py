@@ -13,10 +13,11 @@ from latentlab.report.figures.panels import (
     BLUE,
     RED,
     YELLOW,
+    anomaly_kinds,
     column,
     first_keys,
+    heat_map,
     legend_below,
-    list_names,
     looks,
     twin_bars,
     values_of,
@@ -189,15 +190,32 @@ def shape_factors(content: Content) -> Figure:
     names = [*variants, *content.baselines("geometry", 2, 8, 32, 64)]
     shares = np.stack([column(table, names, f"factors/{factor}")[0] for factor in FACTORS], axis=1)
     figure, (panel,) = side_by_side(6.5, 1.4 + 0.24 * len(names))
-    panel.imshow(shares, vmin=0, vmax=1, cmap="viridis", aspect="auto")
-    for (row, place), share in np.ndenumerate(shares):
-        if np.isfinite(share):
-            colour = "black" if share > 0.6 else "white"
-            panel.text(place, row, f"{share:.2f}", ha="center", va="center", fontsize=7, color=colour)
-    panel.set_xticks(range(len(FACTORS)), FACTORS)
-    list_names(panel, names)
-    panel.grid(visible=False)
+    heat_map(panel, names, FACTORS, shares)
     panel.set_title("What of the shapes a linear probe finds (R²)")
+    return figure
+
+
+def anomalies(content: Content) -> Figure:
+    """How well each kind of anomaly is told from test images, by two scores, and by the second before the training."""
+    table, settings = content.table("anomalies"), content.settings["anomalies"]
+    names = [*content.measured("anomalies"), *content.baselines("anomalies", 2, 8, 32, 64)]
+    kinds = [*anomaly_kinds(table), "mean"]
+    panels = {
+        "{}/reconstruction/auroc": "Error of the reconstruction",
+        "{}/code_neighbours/auroc": f"Distance to the {settings['neighbours']} nearest codes",
+        "untrained/{}/code_neighbours/auroc": "The same before the training",
+    }
+    figure, axes = side_by_side(WIDTH + 1, 2 + 0.24 * len(names), len(panels), sharey=True)
+    for panel, (path, title) in zip(axes, panels.items(), strict=True):
+        areas = np.stack([column(table, names, path.format(kind))[0] for kind in kinds], axis=1)
+        heat_map(panel, names, kinds, areas)
+        panel.set_xticks(range(len(kinds)), kinds, rotation=45, ha="right", rotation_mode="anchor")
+        panel.set_title(title)
+    figure.suptitle(
+        f"AUROC of up to {settings['num_images']:,} test images against as many anomalies of each kind, without labels; "
+        f"distances are from the codes of {settings['num_fitted']:,} training images",
+        fontsize=9,
+    )
     return figure
 
 

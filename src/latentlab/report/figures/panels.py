@@ -35,6 +35,12 @@ def first_keys(table: pd.DataFrame) -> list[str]:
     return sorted({name.split("/")[0] for name in table["name"]}, key=float)
 
 
+def anomaly_kinds(table: pd.DataFrame) -> list[str]:
+    """The kinds of anomaly that a table has AUROCs of, in its order, without their mean."""
+    found = [name.split("/") for name in table["name"]]
+    return list(dict.fromkeys(keys[0] for keys in found if len(keys) == 3 and keys[0] not in ("mean", "untrained")))
+
+
 def looks(project: Params, names: Sequence[str]) -> dict[str, dict[str, Any]]:
     """Arguments of `errorbar` by name, no two alike: baselines thin and grey, variants as everywhere."""
     drawn = styles(project)
@@ -65,6 +71,18 @@ def twin_bars(
         panel.barh(places, bars, 0.38, left=start, color=colour, label=label)
         panel.errorbar(means, places, xerr=spreads, color="black", linestyle="none", elinewidth=0.8)
     list_names(panel, names)
+
+
+def heat_map(panel: Axes, names: Sequence[str], columns: Sequence[str], values: Array) -> None:
+    """Values in [0, 1] as colours and as numbers, (names, columns); what is outside has the colour of the end, NaN none."""
+    panel.imshow(values, vmin=0, vmax=1, cmap="viridis", aspect="auto")
+    for (row, place), value in np.ndenumerate(values):
+        if np.isfinite(value):
+            colour = "black" if value > 0.6 else "white"
+            panel.text(place, row, f"{value:.2f}", ha="center", va="center", fontsize=7, color=colour)
+    panel.set_xticks(range(len(columns)), columns)
+    list_names(panel, names)
+    panel.grid(visible=False)
 
 
 def list_names(panel: Axes, names: Sequence[str]) -> None:
