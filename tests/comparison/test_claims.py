@@ -59,6 +59,10 @@ def unremarkable() -> dict[str, Any]:
         "test_mse": 0.005, "test_psnr": 25.0, "test_ssim": 0.96, "mse_per_class": {"0": 0.004, "1": 0.006},
         "checkerboard": {"energy_ratio": 1.0, "block_ratio": 1.1, "real_block_ratio": 1.1},
         "generation/real_cosine": 0.88, "generation/grid": {"readable_share": 0.8, "unreadable_distance": 1.3},
+        "anomalies/mean": {
+            score: {"auroc": auroc}
+            for score, auroc in (("reconstruction", 0.9), ("activations_nap", 0.95), ("code_mahalanobis", 0.95))
+        },
         "geometry": {"neighbours_kept": 0.6, "intrinsic_dimension": {"images": {"mle": 12.0}, "codes": {"two_nn": 9.0}}},
         "denoising/0.2": {"gain_db": 3.0, "psnr": 20.0, "mse": 0.010, "mse_in": 0.02},
         "interpolation/linear": {"equal_classes": way, "different_classes": way}, "interpolation/real_distance": 0.15,
@@ -221,6 +225,8 @@ BREAKS: dict[str, tuple[str, Any]] = {
     "P7": ("vae_16/generation/standard_normal/recall", 0.95),
     "P8": ("cae_baseline/geometry/intrinsic_dimension/images/mle", 20.0),
     "P9": ("stacked_64/geometry/intrinsic_dimension/codes/two_nn", 30.0), "P10": ("pca_8/geometry/neighbours_kept", 0.9),
+    "P11": ("mlp_8/anomalies/mean/activations_nap/auroc", 0.9),
+    "P12": ("conv_bn_64/anomalies/mean/code_mahalanobis/auroc", 0.9),
 }  # fmt: skip
 
 

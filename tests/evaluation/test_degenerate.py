@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from samples import Dense, noise
-from test_shapes import SETTINGS
+from test_shapes import SETTINGS, beside
 
 from conftest import ROOT
 from latentlab.data.images import Images, Splits
@@ -46,7 +46,7 @@ RANGES = {
     "accuracy": (0, 1), "precision": (0, 1), "recall": (0, 1), "silhouette": (-1, 1), "ssim": (-1, 1), "psnr": (-50, 120),
     "psnr_in": (-50, 120), "cosine": (0, 1), "distance": (0, 1e6), "step_ratio": (1, 1000), "share_within_3": (0, 1),
     "mse": (0, 1e6), "kl": (0, 1e30), "bytes_alone": (0, 1e6), "bytes_amortised": (0, 1e6),
-    "block_ratio": (0, 1e6), "energy_ratio": (0, 1e6), "period_4": (0, 1e6),
+    "auroc": (0, 1), "block_ratio": (0, 1e6), "energy_ratio": (0, 1e6), "period_4": (0, 1e6),
 }  # fmt: skip
 
 
@@ -165,7 +165,7 @@ def check(made: Analysis) -> None:
 
 def measure(name: str, subject: Subject) -> None:
     module = import_module(f"latentlab.evaluation.{name}")
-    check(module.analyse(subject, module.Settings.model_validate(HOW[name])))
+    check(module.analyse(subject, module.Settings.model_validate(HOW[name]), **beside(name, subject.data.shape)))
 
 
 @pytest.fixture(autouse=True)

@@ -27,8 +27,8 @@ FAULTS = [
     ("checkerboard", {"period": 2}, ".period: unknown key"),
     ("checkerboard", 3, ": Input should be a valid dictionary or instance of Settings, found 3"),
     ("generation", GENERATION | {"num_fitted": 3}, ": mixture_components is 4, more than the codes, num_fitted 3"),
-    ("interpolate", {}, ": no such analysis: choose from checkerboard, "),
-    ("analysis", {}, ": no such analysis: choose from checkerboard, "),
+    ("interpolate", {}, ": no such analysis: choose from anomalies, "),
+    ("analysis", {}, ": no such analysis: choose from anomalies, "),
 ]
 
 

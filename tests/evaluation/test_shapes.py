@@ -11,15 +11,17 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from samples import CLASSES, COLOUR, dense, striped
+from samples import CLASSES, COLOUR, dense, noise, striped
 
 from latentlab import evaluation
+from latentlab.data.images import Images
 from latentlab.evaluation.analysis import Analysis, Subject
 from latentlab.evaluation.pca import of_baseline
 from latentlab.params.datasets import Shape
 
 FEW = {"neighbours": 3, "label_counts": [3, 30], "num_draws": 2, "seed": 0}
 SETTINGS: dict[str, dict[str, Any]] = {
+    "anomalies": {"num_images": 40, "num_fitted": 60, "neighbours": 5, "seed": 0},
     "checkerboard": {},
     "codecs": {"num_images": 3},
     "compression": {"bits": [3], "num_fitted": 60, "num_alone": 5},
@@ -66,6 +68,11 @@ def variational(shape: Shape, classes: tuple[str, ...]) -> Subject:
     return replace(subject, posterior=posterior, untrained=lambda: subject)
 
 
+def beside(name: str, shape: Shape) -> dict[str, Any]:
+    """What the analysis of that name looks at, too."""
+    return {"others": {"other": Images(noise(30, 5, shape), None)}} if name == "anomalies" else {}
+
+
 def check(made: Analysis, shape: Shape) -> None:
     """The numbers can be stored, and what shows images shows them in their shape and their colours."""
     json.dumps(made.numbers, allow_nan=False)
@@ -92,7 +99,7 @@ def test_no_analysis_is_left_out():
 def test_an_analysis(name, shape, subject):
     module = import_module(f"latentlab.evaluation.{name}")
     settings = module.Settings.model_validate(SETTINGS[name])
-    made, without = (module.analyse(subject(shape, classes), settings) for classes in (CLASSES, ()))
+    made, without = (module.analyse(subject(shape, classes), settings, **beside(name, shape)) for classes in (CLASSES, ()))
     for each in (made, without):
         check(each, shape)
     found, left = (each.numbers | each.arrays for each in (made, without))

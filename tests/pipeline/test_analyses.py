@@ -14,9 +14,9 @@ pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 VARIANT, MORE = "vae_2", "ae_2"
 ANALYSES = [
     "denoising", "interpolation", "latent_space", "generation", "compression", "checkerboard", "few_labels", "untrained",
-    "geometry",
+    "geometry", "anomalies",
 ]  # fmt: skip
-OF_BASELINES = ["denoising", "generation", "compression", "few_labels", "geometry"]
+OF_BASELINES = ["denoising", "generation", "compression", "few_labels", "geometry", "anomalies"]
 TABLES = {f"analyses/dvc.yaml:{stage}@mnist" for stage in ("tables", "claims", "plot", "report")}
 TABLES |= {"analyses/dvc.yaml:claims_side_by_side"}
 NEW = '''"""How bright are the reconstructions?"""
@@ -52,7 +52,7 @@ def test_every_analysis_is_a_stage_of_its_own_and_the_main_pipeline_depends_on_n
         | named("analyse", *(f"{VARIANT}-mnist-fast-0-{analysis}" for analysis in ANALYSES))
         | named("analyse_more", *(f"{MORE}-mnist-fast-0-{analysis}" for analysis in ANALYSES))
         | named("analyse_baseline", *(f"pca_8-mnist-{analysis}" for analysis in OF_BASELINES))
-        | named("raw_pixels", "mnist-probes", "mnist-few_labels", "mnist-geometry")
+        | named("raw_pixels", *(f"mnist-{analysis}" for analysis in ("probes", "few_labels", "geometry", "anomalies")))
         | named("classical", "mnist")
         | named("codecs", "mnist")
         | TABLES

@@ -28,6 +28,7 @@ def named(*keys: Sequence[object]) -> list[str]:
 
 SAMPLES = ("precision", "recall", "frechet_distance", "nearest_cosine", "classifier/frechet_distance")
 WAYS = (("linear",), ("equal_classes", "different_classes"), ("step_ratio", "midpoint_distance", "crossfade_distance"))
+SCORES = ("reconstruction", "code_neighbours", "code_mahalanobis", "activations_sap", "activations_nap")
 NAMES = {
     "denoising": named(SIGMAS, ("psnr_in", "psnr", "gain_db")),
     "interpolation": [*named(*WAYS), "real_distance"],
@@ -45,6 +46,10 @@ NAMES = {
         *named(("intrinsic_dimension",), ("images", "codes"), ("two_nn", "mle")),
         *named(("factors",), (*FACTORS, "mean")),
     ],
+    "anomalies": [
+        *named(("other", "noise"), SCORES, ("auroc", "average_precision", "false_positives_at_95_recall")),
+        *named(("mean", "untrained/other", "untrained/noise", "untrained/mean"), SCORES, ("auroc",)),
+    ],
 }
 SETTINGS: dict[str, dict[str, Any]] = {
     "denoising": {"sigmas": list(SIGMAS)},
@@ -52,6 +57,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "latent_space": {"num_small": 20, "num_large": 50},
     "few_labels": {"label_counts": list(LABELS)},
     "geometry": {"neighbours": 10},
+    "anomalies": {"num_images": 40, "num_fitted": 90, "neighbours": 7},
 }
 
 

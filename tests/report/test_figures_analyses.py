@@ -12,6 +12,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
 from conftest import PROJECT
+from latentlab.report import findings
 from latentlab.report.content import Content
 from latentlab.report.figures import analyses, panels, pictures
 from latentlab.report.sections import drawn, of_analyses
@@ -88,6 +89,24 @@ def test_gains_below_zero_are_seen():
     assert panel.get_ylim()[0] < -3
     assert panel.get_ylim()[1] > 0
     assert [0, 0] in [list(line.get_ydata()) for line in panel.get_lines()]
+
+
+def test_anomalies_of_each_kind_by_each_score():
+    figure = analyses.anomalies(made_up.of_analyses())
+    assert words(figure) >= {*VARIANTS, "pca_8", "raw_pixels"}
+    for axes in figure.axes:
+        assert [tick.get_text() for tick in axes.get_xticklabels()] == ["other", "noise", "mean"]
+    protocol = figure.get_suptitle()
+    assert all(number in protocol for number in ("40 test", "90 training"))
+    data = made_up.table("anomalies", ["vae_2"], spread=False)
+    areas = data.set_index("name")["mean"]
+    few = made_up.of_analyses(["vae_2"], anomalies=data[~data["name"].str.startswith("untrained/")])
+    shown = [axes.images[0].get_array() for axes in analyses.anomalies(few).axes]
+    assert shown[1][0, 1] == areas["noise/code_neighbours/auroc"]
+    assert shown[2].mask.all()
+    sentence = findings.anomalies(few)
+    assert f"{areas['mean/reconstruction/auroc']:.3f} (`vae_2`)" in sentence
+    assert "before their training" not in sentence
 
 
 def test_generation_shows_nothing_where_a_variant_has_no_such_samples():

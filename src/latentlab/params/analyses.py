@@ -9,7 +9,7 @@ from latentlab import paths
 from latentlab.params.strict import Name, ParamsError, Section, choices, explain, read_yaml
 
 # what is measured of no run: of raw pixels, a classical denoiser and image formats
-ALWAYS = ("denoising", "few_labels", "geometry", "codecs")
+ALWAYS = ("denoising", "few_labels", "geometry", "anomalies", "codecs")
 
 
 class Analyses(Section):

@@ -7,7 +7,7 @@ import pandas as pd
 
 from latentlab.params.variants import Comparison
 from latentlab.report.content import Content
-from latentlab.report.figures.panels import first_keys
+from latentlab.report.figures.panels import anomaly_kinds, first_keys
 from latentlab.training.plan import CLASSICAL, RAW_PIXELS
 
 
@@ -200,6 +200,26 @@ def geometry(content: Content) -> str | None:
         said += f" {words} {found.max():.0%} of the variance in the codes of `{found.idxmax()}`"
         said += f", and {pixels:.0%} in the pixels." if pixels is not None else "."
     return said
+
+
+def anomalies(content: Content) -> str | None:
+    """How well two scores tell anomalies, beside pixels and untrained encoders, and which kind is the hardest."""
+    settings, path = content.settings["anomalies"], "anomalies/mean/{}/auroc"
+    said = between(
+        content, "AUROC by the error of the reconstruction, mean over the kinds of anomaly",
+        path.format("reconstruction"), "{:.3f}",
+    )  # fmt: skip
+    if not said:
+        return None
+    kinds = anomaly_kinds(content.table("anomalies"))
+    found = {kind: content.numbers(f"anomalies/{kind}/reconstruction/auroc").mean() for kind in kinds}
+    hardest = min(found, key=found.__getitem__)
+    said += f" The hardest kind is `{hardest}`, with {found[hardest]:.3f} on average over the variants."
+    near = path.format("code_neighbours")
+    words = f"By the distance to the {settings['neighbours']} nearest of {settings['num_fitted']:,} training codes"
+    said += f" {between(content, words, near, '{:.3f}', ('between pixels', RAW_PIXELS, near))}"
+    before = content.numbers(f"anomalies/untrained/{near.removeprefix('anomalies/')}")
+    return f"{said} Encoders before their training have {before.mean():.3f} on average." if len(before) else said
 
 
 def few_labels(content: Content) -> str | None:

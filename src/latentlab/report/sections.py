@@ -122,6 +122,7 @@ SECTIONS = [
         "neighbours_kept": analyses.neighbours_kept,
         "shape_factors": analyses.shape_factors,
     }, findings.geometry, "geometry"),
+    Section("Anomalies", {"anomalies": analyses.anomalies}, findings.anomalies, "anomalies"),
 ]
 # fmt: on
 

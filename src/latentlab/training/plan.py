@@ -49,7 +49,7 @@ RAW_PIXELS, CLASSICAL, CODECS = "raw_pixels", "classical", "codecs"
 # analyses that look at other data sets, too, and those that look at a classifier
 _OF_OTHERS, _OF_CLASSIFIER = ("anomalies",), ("generation",)
 _PLAIN = (
-    *((RAW_PIXELS, each) for each in ("probes", "few_labels", "geometry")),
+    *((RAW_PIXELS, each) for each in ("probes", "few_labels", "geometry", "anomalies")),
     (CLASSICAL, "denoising"),
     (CODECS, "codecs"),
 )

@@ -13,6 +13,8 @@ DISTANCES = "frechet_distance", "classifier/frechet_distance"
 AS_PCA = ("cae_latent_2", "pca_2"), ("cae_latent_8", "pca_8"), ("cae_baseline", "pca_32"), ("cae_latent_64", "pca_64")
 LONG_CODES = "cae_latent_64", "conv_bn_64", "stacked_64"
 DENOISING = ("mlp_8_denoise", "mlp_8"), ("mlp_32_denoise", "mlp_32"), ("cae_baseline_denoise", "cae_baseline")
+# a dense encoder, a convolutional one, and one with batch normalisation
+DETECTORS, ANOMALIES = ("mlp_8", "cae_baseline", "conv_bn_64"), "anomalies/mean/{}/auroc"
 
 CLAIMS = [
     Claim("P1", "An autoencoder reconstructs with far less error than PCA of the same latent dimension (Hinton and "
@@ -57,4 +59,12 @@ CLAIMS = [
                    for (shorter, _), (longer, _) in pairwise(AS_PCA)),
                  *(number(name, "geometry/neighbours_kept") - baseline(pca, "geometry/neighbours_kept")
                    >= -limits.CLEAR_LEAD for name, pca in AS_PCA)]),
+    Claim("P11", "How the encoder's activations of an image and of its reconstruction differ (NAP) tells anomalies better "
+          "than the reconstruction error (Kim et al. 2020).",
+          holds=[number(name, ANOMALIES.format("activations_nap")) - number(name, ANOMALIES.format("reconstruction"))
+                 >= limits.CLEAR_LEAD for name in DETECTORS]),
+    Claim("P12", "So does the Mahalanobis distance of the code (Denouden et al. 2018).",
+          why="(They add it to the error, with weights that are fitted.)",
+          holds=[number(name, ANOMALIES.format("code_mahalanobis")) - number(name, ANOMALIES.format("reconstruction"))
+                 >= limits.CLEAR_LEAD for name in DETECTORS]),
 ]  # fmt: skip

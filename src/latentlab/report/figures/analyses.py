@@ -13,6 +13,7 @@ from latentlab.report.figures.panels import (
     BLUE,
     RED,
     YELLOW,
+    anomaly_kinds,
     column,
     first_keys,
     heat_map,
@@ -113,10 +114,10 @@ def samples_compared(content: Content) -> Figure | None:
     for panel, key in zip(axes, shown, strict=True):
         distances = np.stack([column(table, names, f"{kind}/{key}frechet_distance")[0] for kind in kinds], axis=1)
         logarithms = np.log(distances.clip(0.01))
-        shades = (logarithms - np.nanmin(logarithms)) / (np.nanmax(logarithms) - np.nanmin(logarithms) or 1)
+        nearness = (np.nanmax(logarithms) - logarithms) / (np.nanmax(logarithms) - np.nanmin(logarithms) or 1)
         titles = [kind.replace("_", "\n") for kind in kinds]
         form = "{:.1f}" if np.nanmedian(distances) < 100 else "{:.0f}"
-        heat_map(panel, names, titles, distances, shades, form, low_is_good=True)
+        heat_map(panel, names, titles, distances, nearness, form)
         between = content.numbers(f"generation/{real[key]}").iloc[0]
         panel.set_title(f"In {features[key]}\n(training against test images: {between:.1f})")
     return figure
@@ -212,8 +213,32 @@ def shape_factors(content: Content) -> Figure:
     names = [*variants, *content.baselines("geometry", 2, 8, 32, 64)]
     shares = np.stack([column(table, names, f"factors/{factor}")[0] for factor in FACTORS], axis=1)
     figure, (panel,) = side_by_side(6.5, 1.4 + 0.24 * len(names))
-    heat_map(panel, names, FACTORS, shares, shares, "{:.2f}", low_is_good=False)
+    heat_map(panel, names, FACTORS, shares)
     panel.set_title("What of the shapes a linear probe finds (R²)")
+    return figure
+
+
+def anomalies(content: Content) -> Figure:
+    """How well each kind of anomaly is told from test images, by two scores, and by the second before the training."""
+    table, settings = content.table("anomalies"), content.settings["anomalies"]
+    names = [*content.measured("anomalies"), *content.baselines("anomalies", 2, 8, 32, 64)]
+    kinds = [*anomaly_kinds(table), "mean"]
+    panels = {
+        "{}/reconstruction/auroc": "Error of the reconstruction",
+        "{}/code_neighbours/auroc": f"Distance to the {settings['neighbours']} nearest codes",
+        "untrained/{}/code_neighbours/auroc": "The same before the training",
+    }
+    figure, axes = side_by_side(WIDTH + 1, 2 + 0.24 * len(names), len(panels), sharey=True)
+    for panel, (path, title) in zip(axes, panels.items(), strict=True):
+        areas = np.stack([column(table, names, path.format(kind))[0] for kind in kinds], axis=1)
+        heat_map(panel, names, kinds, areas)
+        panel.set_xticks(range(len(kinds)), kinds, rotation=45, ha="right", rotation_mode="anchor")
+        panel.set_title(title)
+    figure.suptitle(
+        f"AUROC of up to {settings['num_images']:,} test images against as many anomalies of each kind, without labels; "
+        f"distances are from the codes of {settings['num_fitted']:,} training images",
+        fontsize=9,
+    )
     return figure
 
 

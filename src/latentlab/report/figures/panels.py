@@ -35,6 +35,12 @@ def first_keys(table: pd.DataFrame) -> list[str]:
     return sorted({name.split("/")[0] for name in table["name"]}, key=float)
 
 
+def anomaly_kinds(table: pd.DataFrame) -> list[str]:
+    """The kinds of anomaly that a table has AUROCs of, in its order, without their mean."""
+    found = [name.split("/") for name in table["name"]]
+    return list(dict.fromkeys(keys[0] for keys in found if len(keys) == 3 and keys[0] not in ("mean", "untrained")))
+
+
 def looks(project: Params, names: Sequence[str]) -> dict[str, dict[str, Any]]:
     """Arguments of `errorbar` by name, no two alike: baselines thin and grey, variants as everywhere."""
     drawn = styles(project)
@@ -67,36 +73,40 @@ def twin_bars(
     list_names(panel, names)
 
 
-def list_names(panel: Axes, names: Sequence[str]) -> None:
-    """Names down the left side, the first on top, without empty space above and below."""
-    panel.set_yticks(range(len(names)), list(names))
-    panel.set_ylim(len(names) - 0.4, -0.6)
-    panel.grid(axis="y", visible=False)
-
-
 def heat_map(
-    panel: Axes, names: Sequence[str], columns: Sequence[str], values: Array, shades: Array, form: str, *, low_is_good: bool
+    panel: Axes,
+    names: Sequence[str],
+    columns: Sequence[str],
+    values: Array,
+    brightness: Array | None = None,
+    form: str = "{:.2f}",
 ) -> None:
-    """A table whose cells are coloured, the better the brighter.
+    """A table whose cells are coloured, what is better brighter.
 
     Args:
         panel: To draw on.
         names: Of the lines.
         columns: Their titles.
         values: (lines, columns), what is written; nothing where one is no number.
-        shades: (lines, columns) in [0, 1], the colours.
+        brightness: (lines, columns), from 0 to 1; the values themselves if None. What is outside has the colour of the end.
         form: How a value is written, as of `str.format`.
-        low_is_good: Whether 0 is the bright end of the colours.
     """
-    panel.imshow(shades, vmin=0, vmax=1, cmap="viridis_r" if low_is_good else "viridis", aspect="auto")
+    brightness = values if brightness is None else brightness
+    panel.imshow(brightness, vmin=0, vmax=1, cmap="viridis", aspect="auto")
     for (row, place), value in np.ndenumerate(values):
         if np.isfinite(value):
-            is_bright = (shades[row, place] < 0.4) if low_is_good else (shades[row, place] > 0.6)
-            colour = "black" if is_bright else "white"
+            colour = "black" if brightness[row, place] > 0.6 else "white"
             panel.text(place, row, form.format(value), ha="center", va="center", fontsize=7, color=colour)
     panel.set_xticks(range(len(columns)), columns)
     list_names(panel, names)
     panel.grid(visible=False)
+
+
+def list_names(panel: Axes, names: Sequence[str]) -> None:
+    """Names down the left side, the first on top, without empty space above and below."""
+    panel.set_yticks(range(len(names)), list(names))
+    panel.set_ylim(len(names) - 0.4, -0.6)
+    panel.grid(axis="y", visible=False)
 
 
 def legend_beside(figure: Figure) -> None:
