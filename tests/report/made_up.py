@@ -45,6 +45,10 @@ NAMES = {
         *named(("intrinsic_dimension",), ("images", "codes"), ("two_nn", "mle")),
         *named(("factors",), (*FACTORS, "mean")),
     ],
+    "likelihood": [
+        *named(("elbo", "gap", "nll"), ("mean", "standard_error")),
+        *named(("num_images", "num_samples", "bits_back/bits_per_pixel_with_table")),
+    ],
 }
 SETTINGS: dict[str, dict[str, Any]] = {
     "denoising": {"sigmas": list(SIGMAS)},
@@ -121,7 +125,8 @@ def codecs() -> pd.DataFrame:
         {"codec": codec, "quality": np.nan, "layout": layout, "bytes_per_image": size, "psnr": 120.0}
         for (codec, size), layout in product((("png", 250), ("webp_lossless", 200)), ("single", "sheet"))
     ]
-    return pd.DataFrame(lossy + lossless)
+    packed = {"codec": "gzip", "quality": np.nan, "layout": "sheet", "bytes_per_image": 220, "psnr": 120.0}
+    return pd.DataFrame([*lossy, *lossless, packed])
 
 
 def of_analyses(names: Sequence[str] = (*VARIANTS, *BASELINES), *, spread: bool = True, **changed: pd.DataFrame) -> Content:

@@ -1,5 +1,6 @@
 """What do ordinary image formats make of the same images, in bytes and in quality?"""
 
+import gzip
 import io
 from collections.abc import Iterator, Sequence
 
@@ -33,12 +34,13 @@ def analyse(subject: Subject, settings: Settings) -> Analysis:
 
 
 def codec_curve(images: Tensor, num_images: int, qualities: Sequence[int] = QUALITIES) -> Iterator[dict[str, object]]:
-    """Bytes and quality of PNG and lossless WebP, and of JPEG and WebP at all qualities.
+    """Bytes and quality of PNG, lossless WebP and gzip, and of JPEG and WebP at all qualities.
 
     Args:
         images: (N, C, H, W), multiples of 1/255 in [0, 1].
         num_images: How many of them are stored each by itself ("single"); all N are tiled into one picture ("sheet"), so
-            that the headers do not decide.
+            that the headers do not decide. gzip, which is no image format, gets the pixels of all N one after the other
+            (as "sheet").
         qualities: Of the lossy formats.
 
     Yields:
@@ -62,6 +64,15 @@ def codec_curve(images: Tensor, num_images: int, qualities: Sequence[int] = QUAL
                 "bytes_per_image": sum(len(file) for file in files) / len(targets),
                 **similarity(outputs, targets),
             }
+    packed = gzip.compress(stored.tobytes())
+    outputs = torch.from_numpy(np.frombuffer(gzip.decompress(packed), np.uint8).reshape(stored.shape).copy()) / 255
+    yield {
+        "codec": "gzip",
+        "quality": None,
+        "layout": "sheet",
+        "bytes_per_image": len(packed) / len(images),
+        **similarity(outputs, images),
+    }
 
 
 def sheet(images: Array) -> Array:

@@ -122,6 +122,7 @@ SECTIONS = [
         "neighbours_kept": analyses.neighbours_kept,
         "shape_factors": analyses.shape_factors,
     }, findings.geometry, "geometry"),
+    Section("Likelihood and lossless coding", {"likelihood": analyses.likelihood}, findings.likelihood, "likelihood"),
 ]
 # fmt: on
 
