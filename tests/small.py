@@ -260,6 +260,7 @@ def make(folder: Path, mnist: Path) -> Project:
     settings["latent_space"] |= {"num_large": 150}
     settings["generation"] |= {"num_samples": 100, "num_fitted": 300}
     settings["compression"] |= {"bits": [4, 8], "num_fitted": 300, "num_alone": 2}
+    settings["likelihood"] |= {"num_samples": 20}
     project.write_params(content, "analyses/params.yaml")
     content = project.params("study/params.yaml")
     content["study"] |= {"known_variants": ["cae_tradeoff"], "reference": "mlp_8", "num_trials": 3}

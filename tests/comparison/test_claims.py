@@ -40,6 +40,7 @@ def times(factor: float) -> list[float]:
 def codecs() -> pd.DataFrame:
     """A format without loss at 250 bytes, and two with loss that need 100 bytes for 20 dB and 200 for 40 dB."""
     lines: list[tuple[str, str, float, float]] = [("png", "single", 280, 120), ("png", "sheet", 250, 120)]
+    lines += [("webp_lossless", "sheet", 240, 120)]
     lines += [(codec, "sheet", 5 * psnr, psnr) for codec in ("jpeg", "webp") for psnr in range(10, 60, 5)]
     return pd.DataFrame(lines, columns=["codec", "layout", "bytes_per_image", "psnr"])
 
@@ -59,6 +60,7 @@ def unremarkable() -> dict[str, Any]:
         "test_mse": 0.005, "test_psnr": 25.0, "test_ssim": 0.96, "mse_per_class": {"0": 0.004, "1": 0.006},
         "checkerboard": {"energy_ratio": 1.0, "block_ratio": 1.1, "real_block_ratio": 1.1},
         "generation/real_cosine": 0.88, "generation/grid": {"readable_share": 0.8, "unreadable_distance": 1.3},
+        "likelihood": {"gap": {"mean": 2.0}, "bits_back": {"bits_per_pixel_with_table": 1.0}},
         "anomalies/mean": {
             score: {"auroc": auroc}
             for score, auroc in (("reconstruction", 0.9), ("activations_nap", 0.95), ("code_mahalanobis", 0.95))
@@ -227,6 +229,7 @@ BREAKS: dict[str, tuple[str, Any]] = {
     "P9": ("stacked_64/geometry/intrinsic_dimension/codes/two_nn", 30.0), "P10": ("pca_8/geometry/neighbours_kept", 0.9),
     "P11": ("mlp_8/anomalies/mean/activations_nap/auroc", 0.9),
     "P12": ("conv_bn_64/anomalies/mean/code_mahalanobis/auroc", 0.9),
+    "P13": ("vae_16/likelihood/bits_back/bits_per_pixel_with_table", 2.4), "P14": ("vae_2/likelihood/gap/mean", 0.5),
 }  # fmt: skip
 
 

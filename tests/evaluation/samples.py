@@ -84,11 +84,11 @@ def gaussian(size: int = 2) -> Subject:
 class Dense(Autoencoder):
     """One layer there, from images of half the size; one layer back."""
 
-    def __init__(self, shape: Shape) -> None:
+    def __init__(self, shape: Shape, latent_dim: int = 5) -> None:
         super().__init__()
         channels, height, width = shape
-        self.encoder = nn.Sequential(nn.Flatten(), nn.Linear(channels * -(-height // 2) * -(-width // 2), 5))
-        self.decoder = nn.Sequential(nn.Linear(5, channels * height * width), nn.Unflatten(1, shape))
+        self.encoder = nn.Sequential(nn.Flatten(), nn.Linear(channels * -(-height // 2) * -(-width // 2), latent_dim))
+        self.decoder = nn.Sequential(nn.Linear(latent_dim, channels * height * width), nn.Unflatten(1, shape))
 
     def loss(self, x: Tensor, target: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
         raise NotImplementedError

@@ -1,5 +1,6 @@
 """Image formats on a few images."""
 
+import gzip
 import io
 
 import numpy as np
@@ -37,12 +38,12 @@ def test_sheet_and_back(shape):
 
 
 def test_every_format_quality_and_layout_is_there(curve):
-    assert len(curve) == 2 * (2 + 2 * 3)
+    assert len(curve) == 2 * (3 + 2 * 3) + 1
 
 
 def test_lossless_formats_lose_nothing(curve):
     for (codec, _, _), line in curve.items():
-        if codec in ("png", "webp_lossless"):
+        if codec in ("png", "webp_lossless", "jpeg_xl_lossless", "gzip"):
             assert line["mse"] == 0
             assert line["ssim"] == pytest.approx(1)
 
@@ -69,6 +70,11 @@ def test_bytes_are_those_of_the_files(curve, shape):
         Image.fromarray(pixels).save(buffer, format="PNG", optimize=True)
         sizes.append(len(buffer.getvalue()))
     assert curve[("png", "single", None)]["bytes_per_image"] == pytest.approx(np.mean(sizes))
+
+
+def test_gzip_takes_what_it_takes_of_a_file_of_the_pixels(curve, shape):
+    pixels = (images(shape) * 255).round().byte().numpy().tobytes()
+    assert curve[("gzip", "sheet", None)]["bytes_per_image"] == pytest.approx(len(gzip.compress(pixels)) / 30)
 
 
 def test_fewer_images_than_are_to_be_stored_alone(shape):

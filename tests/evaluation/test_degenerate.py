@@ -31,6 +31,7 @@ HOW["few_labels"] = HOW["untrained"] = HOW["few_labels"] | {"num_draws": 2}
 HOW["generation"] |= {"grid_side": 3, "num_draws": 2, "num_shown": 5}
 HOW["interpolation"] |= {"num_pairs": 20}
 HOW["latent_space"] |= {"num_small": 20, "num_large": 40}
+HOW["likelihood"] |= {"num_samples": 20}
 pytestmark = [
     pytest.mark.filterwarnings("ignore:The number of unique classes:UserWarning"),  # scikit-learn's, of few images
     # numpy's, of samples of a mixture of codes that are nearly one; what comes out is checked
@@ -120,16 +121,16 @@ class Model:
         def encode(x: torch.Tensor) -> torch.Tensor:
             return self.around * (1 + torch.arange(self.latent_dim) / 10) + x.flatten(1) @ weights
 
-        def decode(z: torch.Tensor) -> torch.Tensor:
-            return torch.sigmoid(z @ returns + self.offset).reshape(-1, *data.shape)
-
         def posterior(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
             mean = encode(x)
             return mean, torch.full_like(mean, self.log_variance or 0)
 
         torch.manual_seed(0)
-        model = Dense(data.shape).eval()
-        made = Subject(encode, decode, data, None if self.log_variance is None else posterior, model, 2, name="degenerate")
+        model = Dense(data.shape, self.latent_dim).eval().requires_grad_(requires_grad=False)
+        model.decoder[0].weight.copy_(returns.T)
+        model.decoder[0].bias.fill_(self.offset)
+        uncertain = None if self.log_variance is None else posterior
+        made = Subject(encode, model.decode, data, uncertain, model, 2, name="degenerate")
         return replace(made, untrained=lambda: made)
 
 

@@ -34,6 +34,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     },
     "interpolation": {"first": 3, "second": 14, "num_steps": 4, "num_pairs": 10, "seed": 0},
     "latent_space": {"num_codes": 60, "num_small": 30, "num_large": 60, "perplexity": 10, "seed": 0},
+    "likelihood": {"seed": 0, "num_images": 30, "num_samples": 20, "num_coded": 55, "num_fitted": 60},
     "probes": {"neighbours": 3},
     "reconstruction": {},
     "untrained": FEW,

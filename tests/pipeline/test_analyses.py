@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 VARIANT, MORE = "vae_2", "ae_2"
 ANALYSES = [
     "denoising", "interpolation", "latent_space", "generation", "compression", "checkerboard", "few_labels", "untrained",
-    "geometry", "anomalies",
+    "geometry", "anomalies", "likelihood",
 ]  # fmt: skip
 OF_BASELINES = ["denoising", "generation", "compression", "few_labels", "geometry", "anomalies"]
 TABLES = {f"analyses/dvc.yaml:{stage}@mnist" for stage in ("tables", "claims", "plot", "report")}

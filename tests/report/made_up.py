@@ -50,6 +50,10 @@ NAMES = {
         *named(("other", "noise"), SCORES, ("auroc", "average_precision", "false_positives_at_95_recall")),
         *named(("mean", "untrained/other", "untrained/noise", "untrained/mean"), SCORES, ("auroc",)),
     ],
+    "likelihood": [
+        *named(("elbo", "gap", "nll"), ("mean", "standard_error")),
+        *named(("num_images", "num_samples", "bits_back/bits_per_pixel_with_table")),
+    ],
 }
 SETTINGS: dict[str, dict[str, Any]] = {
     "denoising": {"sigmas": list(SIGMAS)},
@@ -127,7 +131,8 @@ def codecs() -> pd.DataFrame:
         {"codec": codec, "quality": np.nan, "layout": layout, "bytes_per_image": size, "psnr": 120.0}
         for (codec, size), layout in product((("png", 250), ("webp_lossless", 200)), ("single", "sheet"))
     ]
-    return pd.DataFrame(lossy + lossless)
+    packed = {"codec": "gzip", "quality": np.nan, "layout": "sheet", "bytes_per_image": 220, "psnr": 120.0}
+    return pd.DataFrame([*lossy, *lossless, packed])
 
 
 def of_analyses(names: Sequence[str] = (*VARIANTS, *BASELINES), *, spread: bool = True, **changed: pd.DataFrame) -> Content:

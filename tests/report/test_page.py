@@ -163,7 +163,7 @@ def workspace(tmp_path, monkeypatch):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("stages", "home", "num_figures"), [((plot, report), ".", 8), ((plot_analyses, report_analyses), "analyses", 10)]
+    ("stages", "home", "num_figures"), [((plot, report), ".", 8), ((plot_analyses, report_analyses), "analyses", 12)]
 )
 @pytest.mark.usefixtures("workspace")
 def test_the_stages_make_the_report_of_one_variant(stages, home, num_figures):

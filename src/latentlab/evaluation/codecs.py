@@ -1,9 +1,11 @@
 """What do ordinary image formats make of the same images, in bytes and in quality?"""
 
+import gzip
 import io
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+import pillow_jxl  # noqa: F401  # makes Pillow read and write JPEG XL
 import torch
 from PIL import Image
 from torch import Tensor
@@ -16,7 +18,11 @@ from latentlab.params.strict import Count, Section
 Array = np.ndarray
 
 # Pillow's arguments for a format at a quality; lossless ones have none
-LOSSLESS = {"png": {"format": "PNG", "optimize": True}, "webp_lossless": {"format": "WEBP", "lossless": True, "method": 4}}
+LOSSLESS = {
+    "png": {"format": "PNG", "optimize": True},
+    "webp_lossless": {"format": "WEBP", "lossless": True, "method": 4},
+    "jpeg_xl_lossless": {"format": "JXL", "lossless": True, "effort": 9},
+}
 LOSSY = {"jpeg": {"format": "JPEG", "optimize": True}, "webp": {"format": "WEBP", "method": 4}}
 QUALITIES = range(1, 101)
 
@@ -33,12 +39,13 @@ def analyse(subject: Subject, settings: Settings) -> Analysis:
 
 
 def codec_curve(images: Tensor, num_images: int, qualities: Sequence[int] = QUALITIES) -> Iterator[dict[str, object]]:
-    """Bytes and quality of PNG and lossless WebP, and of JPEG and WebP at all qualities.
+    """Bytes and quality of PNG, lossless WebP, lossless JPEG XL and gzip, and of JPEG and WebP at all qualities.
 
     Args:
         images: (N, C, H, W), multiples of 1/255 in [0, 1].
         num_images: How many of them are stored each by itself ("single"); all N are tiled into one picture ("sheet"), so
-            that the headers do not decide.
+            that the headers do not decide. gzip, which is no image format, gets the pixels of all N one after the other
+            (as "sheet").
         qualities: Of the lossy formats.
 
     Yields:
@@ -62,6 +69,15 @@ def codec_curve(images: Tensor, num_images: int, qualities: Sequence[int] = QUAL
                 "bytes_per_image": sum(len(file) for file in files) / len(targets),
                 **similarity(outputs, targets),
             }
+    packed = gzip.compress(stored.tobytes())
+    outputs = torch.from_numpy(np.frombuffer(gzip.decompress(packed), np.uint8).reshape(stored.shape).copy()) / 255
+    yield {
+        "codec": "gzip",
+        "quality": None,
+        "layout": "sheet",
+        "bytes_per_image": len(packed) / len(images),
+        **similarity(outputs, images),
+    }
 
 
 def sheet(images: Array) -> Array:

@@ -1,5 +1,6 @@
 """What a report is made of: the tables of one data set under one recipe, and a run of each variant to look at."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -16,6 +17,8 @@ from latentlab.paths import Run
 
 # nobody tells more curves than that apart
 MOST_CURVES = 8
+# formats without loss, by their names in the table of the codecs
+LOSSLESS = {"png": "PNG", "webp_lossless": "WebP", "jpeg_xl_lossless": "JPEG XL", "gzip": "gzip"}
 # the noise that is shown, where it is measured
 SIGMA = 0.2
 
@@ -110,6 +113,13 @@ class Content:
         files = {name: run.arrays(analysis) / "arrays.npz" for name, run in runs.items()}
         names = [name for name, path in files.items() if path.exists()]
         return {name: dict(np.load(files[name])) for name in (self.chosen(names, *comparisons) if comparisons else names)}
+
+    def lossless_bits(self) -> dict[str, float]:
+        """Bits per pixel, and channel, of formats that lose nothing, all images together; by name, as far as measured."""
+        num_values = math.prod(self.project.datasets[self.dataset].shape)
+        sizes = self.codecs[(self.codecs["layout"] == "sheet") & self.codecs["codec"].isin(LOSSLESS)]
+        found = sizes.set_index("codec")["bytes_per_image"].astype(float)
+        return {label: float(8 * found[name] / num_values) for name, label in LOSSLESS.items() if name in found}
 
     def noise(self) -> tuple[int, str]:
         """The noise level that is shown: its place among those measured, and its name in the table."""

@@ -7,6 +7,7 @@ import pandas as pd
 
 from latentlab.params.variants import Comparison
 from latentlab.report.content import Content
+from latentlab.report.figures.analyses import PUBLISHED_BITS
 from latentlab.report.figures.panels import anomaly_kinds, first_keys
 from latentlab.training.plan import CLASSICAL, RAW_PIXELS
 
@@ -220,6 +221,24 @@ def anomalies(content: Content) -> str | None:
     said += f" {between(content, words, near, '{:.3f}', ('between pixels', RAW_PIXELS, near))}"
     before = content.numbers(f"anomalies/untrained/{near.removeprefix('anomalies/')}")
     return f"{said} Encoders before their training have {before.mean():.3f} on average." if len(before) else said
+
+
+def likelihood(content: Content) -> str | None:
+    """The best VAE in nats, with samples and standard error, and in bits per pixel, beside formats without loss."""
+    found, bits = (content.numbers(f"likelihood/{name}") for name in ("nll/mean", "bits_back/bits_per_pixel_with_table"))
+    if found.empty or bits.empty:
+        return None
+    best, least = str(found.idxmin()), str(bits.idxmin())
+    paths = ("elbo/mean", "nll/standard_error", "num_samples", "num_images")
+    elbo, error, samples, images = (content.means(f"likelihood/{path}")[best] for path in paths)
+    formats = [f"{name} {size:.2f}" for name, size in content.lossless_bits().items()]
+    formats += [f"{name} {size:.2f} (published)" for name, size in PUBLISHED_BITS.get(content.dataset, {}).items()]
+    return (
+        f"Of the VAEs `{best}` gives images of black and white pixels the largest likelihood: -log p is {found[best]:.1f} "
+        f"nats an image by the importance-weighted bound ({samples:,.0f} samples, {images:,.0f} images, standard error "
+        f"{error:.1f}) and {-elbo:.1f} by the ELBO. The grey images take the fewest bits with `{least}`: {bits[least]:.2f} "
+        f"per pixel, the decoder's weights not counted{'; ' * bool(formats)}{', '.join(formats)}."
+    )
 
 
 def few_labels(content: Content) -> str | None:

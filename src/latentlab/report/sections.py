@@ -123,6 +123,7 @@ SECTIONS = [
         "shape_factors": analyses.shape_factors,
     }, findings.geometry, "geometry"),
     Section("Anomalies", {"anomalies": analyses.anomalies}, findings.anomalies, "anomalies"),
+    Section("Likelihood and lossless coding", {"likelihood": analyses.likelihood}, findings.likelihood, "likelihood"),
 ]
 # fmt: on
 

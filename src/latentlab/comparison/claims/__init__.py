@@ -9,7 +9,8 @@ calls the nearly black samples of conv_ae real (its recall is 0); D5 and D6 took
 blocks that come and go with the strokes leave no line. What was known when their limits were set anew: the mean similarity
 of a hundred samples of some variants, and the steps at block edges in ten images. When the limits of the papers' claims
 were set, and those of C30 and C32, which a classifier decides, some analyses of one seed were known: the geometry of all
-variants, the samples of vae_2, ae_2, vae_16, ae_16, vae_16_beta_4 and conv_ae, and the anomalies of ten variants.
+variants, the samples of vae_2, ae_2, vae_16, ae_16, vae_16_beta_4 and conv_ae, the anomalies of ten variants, and the
+likelihood of two.
 
 The letter of a claim is its source. A claim's quantities know their words, the variants that must have been run, and their
 value for the results of one seed.

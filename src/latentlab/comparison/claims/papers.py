@@ -4,6 +4,7 @@ from itertools import pairwise
 
 from latentlab.comparison.claims import limits
 from latentlab.comparison.claims.claim import Claim, baseline, difference, number
+from latentlab.comparison.claims.quantities import bits_back_over_codec
 from latentlab.comparison.claims.source_c import SAME_LAYERS, VAE, VAE_16
 from latentlab.comparison.claims.words import LINEAR, LOGISTIC, MSE, NEIGHBOURS
 
@@ -67,4 +68,10 @@ CLAIMS = [
           why="(They add it to the error, with weights that are fitted.)",
           holds=[number(name, ANOMALIES.format("code_mahalanobis")) - number(name, ANOMALIES.format("reconstruction"))
                  >= limits.CLEAR_LEAD for name in DETECTORS]),
+    Claim("P13", "A VAE stores images without loss in less space than PNG and WebP, by bits back (Townsend et al. 2019).",
+          holds=[bits_back_over_codec(VAE_16, codec) <= limits.CLEARLY_LESS for codec in ("png", "webp_lossless")]),
+    Claim("P14", "The ELBO of a VAE is well below what the images' likelihood is at least, by the importance-weighted "
+          "bound (Burda et al. 2016).",
+          why="A nat an image; theirs are about one apart.",
+          holds=[number(vae, "likelihood/gap/mean") >= 1 for vae in (VAE, VAE_16)]),
 ]  # fmt: skip

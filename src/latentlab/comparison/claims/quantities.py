@@ -132,6 +132,17 @@ def bytes_over_png(variant: str, key: str, layout: str, largest_loss_db: float) 
     return Quantity(f"{variant}'s {words(key)} over PNG's ({layout})", (variant,), share)
 
 
+def bits_back_over_codec(variant: str, codec: str) -> Quantity:
+    """Stored bytes of the images themselves, by bits back with its table, over those of a format that loses nothing."""
+
+    def share(seed: Evidence) -> float:
+        bits = seed.number(variant, "likelihood/bits_back/bits_per_pixel_with_table")
+        num_pixels = seed.number(variant, "latent_dim") * seed.number(variant, "compression_ratio")
+        return bits * num_pixels / 8 / seed.record(codec, "sheet, bytes", _codec(seed, codec, "sheet")[0][0])
+
+    return Quantity(f"{variant}'s bytes by bits back over those of {codec} (sheet)", (variant,), share)
+
+
 def bytes_over_codec(variant: str, codec: str) -> Quantity:
     """Stored bytes of the codes over those of an image format that is at least as good, all images in one sheet."""
     return _bytes_over(variant, codec, lambda seed: _codec(seed, codec, "sheet"))

@@ -47,6 +47,8 @@ WORDS = {
     f"{WAY}/step_ratio": "largest over mean step between images of different classes",
     "interpolation/linear/equal_classes/step_ratio": "largest over mean step between images of one class",
     "interpolation/real_distance": "distance of test images from the nearest training image",
+    "likelihood/gap/mean": "importance-weighted bound minus ELBO (nats an image)",
+    "likelihood/bits_back/bits_per_pixel_with_table": "bits per pixel by bits back",
     "latent_space/code_mean": "mean of the latent numbers",
     "latent_space/code_std": "standard deviation of the latent numbers",
     "latent_space/knn10_accuracy": "accuracy of the 10 nearest codes",

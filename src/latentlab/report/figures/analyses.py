@@ -29,6 +29,8 @@ from latentlab.report.styles import styles
 WIDTH = 9.5
 # a number of a VAE's code that carries less is not used
 USED_NATS = 0.01
+# bits per pixel of the test images by other models: BB-ANS and Bit-Swap as Kingma et al. (2019) have them
+PUBLISHED_BITS = {"mnist": {"BB-ANS": 1.41, "Bit-Swap": 1.27}, "fashion_mnist": {"BB-ANS": 3.66, "Bit-Swap": 3.28}}
 # how far above the best code the image formats are still drawn
 HEADROOM_DB = 8
 
@@ -239,6 +241,27 @@ def anomalies(content: Content) -> Figure:
         f"distances are from the codes of {settings['num_fitted']:,} training images",
         fontsize=9,
     )
+    return figure
+
+
+def likelihood(content: Content) -> Figure | None:
+    """Bits per pixel of each VAE's lossless code, beside other formats and published figures; its likelihood in nats."""
+    table, names = content.table("likelihood"), list(content.numbers("likelihood/nll/mean").index)
+    if not names:
+        return None
+    figure, (left, right) = side_by_side(WIDTH, 2.2 + 0.3 * len(names), 2, sharey=True)
+    bits, spreads = column(table, names, "bits_back/bits_per_pixel_with_table")
+    left.barh(range(len(names)), np.nan_to_num(bits), 0.6, xerr=spreads, color=BLUE, label="bits back, table included")
+    for (codec, size), dash in zip(content.lossless_bits().items(), ("-", "--", ":", "-."), strict=False):
+        left.axvline(size, color="black", linestyle=dash, label=codec)
+    for (name, size), dash in zip(PUBLISHED_BITS.get(content.dataset, {}).items(), ("-", "--"), strict=False):
+        left.axvline(size, color=RED, linestyle=dash, label=f"{name}, published")
+    elbo, spread = column(table, names, "elbo/mean")
+    columns = [(-elbo, spread), column(table, names, "nll/mean")]
+    twin_bars(right, names, columns, (YELLOW, BLUE), ("negative ELBO", "importance-weighted bound"))
+    left.set(xlabel="bits per pixel of the grey images", title="Stored without loss")
+    right.set(xlabel="-log p in nats per image, pixels black or white", title="Likelihood")
+    legend_below(figure, columns=4)
     return figure
 
 
