@@ -118,7 +118,7 @@ def samples_compared(content: Content) -> Figure | None:
         logarithms = np.log(distances.clip(0.01))
         nearness = (np.nanmax(logarithms) - logarithms) / (np.nanmax(logarithms) - np.nanmin(logarithms) or 1)
         titles = [kind.replace("_", "\n") for kind in kinds]
-        form = "{:.1f}" if np.nanmedian(distances) < 100 else "{:.0f}"
+        form = "{:.2f}" if np.nanmedian(distances) < 100 else "{:.1f}"
         heat_map(panel, names, titles, distances, nearness, form)
         between = content.numbers(f"generation/{real[key]}").iloc[0]
         panel.set_title(f"In {features[key]}\n(training against test images: {between:.1f})")
