@@ -12,7 +12,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export PIP_USER := 0
 unexport PIP_TARGET PIP_PREFIX PIP_ROOT
 
-.PHONY: repro look report explore analyses study all test test-faults check bench ui audit lock clean
+.PHONY: repro look report explore analyses oneclass study all test test-faults check bench ui audit lock clean
 # two of the goals must not write to DVC's files at once
 .NOTPARALLEL:
 
@@ -38,6 +38,10 @@ explore: $(VENV)/.study
 analyses: $(VENV)/.study
 	latentlab repro analyses/dvc.yaml
 	latentlab sync
+
+# for each class an autoencoder that has seen it alone, and how well it tells the others: a quarter of an hour
+oneclass: $(VENV)/.study
+	latentlab repro analyses/oneclass/dvc.yaml
 
 # the search, then what it has found, which is known only after it: see study/dvc.yaml; again after Ctrl-C it goes on
 study: $(VENV)/.study

@@ -8,6 +8,7 @@ from typing import Literal
 
 PARAMS = Path("params.yaml")
 ANALYSES_PARAMS = Path("analyses/params.yaml")
+ONECLASS_PARAMS = Path("analyses/oneclass/params.yaml")
 STUDY_PARAMS = Path("study/params.yaml")
 FOUND = Path("study/found.yaml")
 DATA = Path("data")
@@ -41,6 +42,11 @@ def data(dataset: str) -> Path:
 def classifier(dataset: str) -> Path:
     """The weights of the classifier of a data set's images; not there for images without classes."""
     return Path("analyses/classifiers") / dataset / "weights.safetensors"
+
+
+def oneclass(folder: Literal["plans", "results", "reports"], name: str) -> Path:
+    """A file of `make oneclass`; the name with its ending."""
+    return ONECLASS_PARAMS.parent / folder / name
 
 
 def source(dataset: str) -> Path:

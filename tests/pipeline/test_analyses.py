@@ -3,6 +3,7 @@
 import hashlib
 import json
 
+import mlflow
 import numpy as np
 import pandas as pd
 import pytest
@@ -105,3 +106,30 @@ def test_a_new_analysis_touches_its_module_its_numbers_and_its_section(small_pro
     report = (small_project.folder / "analyses/reports/mnist/report.md").read_text(encoding="utf-8")
     assert "## Brightness" in report
     assert "figures/brightness.png" in report
+
+
+def test_one_class_is_a_pipeline_of_its_own(small_project):
+    content = small_project.params("analyses/oneclass/params.yaml")
+    content["oneclass"] |= {"seeds": [0, 1]}
+    content["oneclass"]["training"] |= {"epochs": 2}
+    small_project.write_params(content, "analyses/oneclass/params.yaml")
+    stages = ("plan_oneclass", "oneclass@mnist-0", "oneclass@mnist-1", "table@mnist")
+    ran = small_project.repro("analyses/oneclass/dvc.yaml")
+    assert {stage for stage in ran if "oneclass" in stage} == {f"analyses/oneclass/dvc.yaml:{stage}" for stage in stages}
+    folder = small_project.folder / "analyses/oneclass"
+    found = [json.loads((folder / f"results/mnist/seed_{seed}.json").read_text(encoding="utf-8")) for seed in (0, 1)]
+    for each in found:
+        assert list(each["model"]) == [*map(str, range(10)), "mean"]
+        assert {"code", "split", "training", "torch", "variant"} <= set(each["provenance"])
+        aurocs = [each["model"][str(label)]["activations_nap"]["auroc"] for label in range(10)]
+        assert each["model"]["mean"]["activations_nap"]["auroc"] == pytest.approx(np.mean(aurocs))
+    table = pd.read_csv(folder / "reports/mnist.csv")
+    means = table[(table["class"] == "mean") & (table["score"] == "model: activations nap")]
+    assert means["auroc"].tolist() == pytest.approx([each["model"]["mean"]["activations_nap"]["auroc"] for each in found])
+    page = (folder / "reports/mnist.md").read_text(encoding="utf-8")
+    assert "| mean |" in page
+    assert "mean of 2 seeds" in page
+    client = mlflow.MlflowClient(f"sqlite:///{small_project.folder / 'mlruns/mlflow.db'}")
+    runs = client.search_runs([client.get_experiment_by_name("latentlab-oneclass").experiment_id])
+    logged = {run.info.run_name: run.data.metrics["auroc/activations_nap"] for run in runs}
+    assert logged == pytest.approx({f"oneclass-mnist-{seed}": value for seed, value in enumerate(means["auroc"])})

@@ -21,6 +21,7 @@ from latentlab.data import images
 from latentlab.errors import UserError
 from latentlab.files import write_json
 from latentlab.params.analyses import Analyses
+from latentlab.params.oneclass import OneClass
 from latentlab.params.project import Params
 from latentlab.params.recipes import Recipe
 from latentlab.training.fingerprint import fingerprint
@@ -98,6 +99,17 @@ def beside(project: Params, dataset: str, analysis: str) -> Plan:
         weights = paths.classifier(dataset)
         return {"classifier": hashlib.sha256(weights.read_bytes()).hexdigest() if weights.exists() else None}
     return {}
+
+
+def of_oneclass(project: Params, settings: OneClass, dataset: str) -> Plan:
+    """What determines the autoencoders of single classes and what they tell, beside their seed and the machine."""
+    family = f"latentlab.models.{settings.variant.family}"
+    return {
+        **settings.model_dump(exclude={"seeds"}),
+        **_data(project, dataset),
+        "device": project.device,
+        "code": fingerprint(family, "latentlab.stages.oneclass:measured", *_PROCESS),
+    }
 
 
 def of_project(project: Params) -> Iterator[tuple[Path, Plan]]:
