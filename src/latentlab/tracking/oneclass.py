@@ -1,7 +1,6 @@
 """One MLflow run for each seed of `make oneclass`."""
 
 import hashlib
-import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -31,8 +30,7 @@ def log(name: str, provenance: dict[str, Any], means: Mapping[str, Mapping[str, 
     with store.errors_of_server():
         if mlflow.search_runs([experiment_id], f"tags.fingerprint = '{digest}'", output_format="list"):
             return
-        tags = {"fingerprint": digest, "dataset_name": json.dumps(provenance["images"]["kind"])}
-        with mlflow.start_run(experiment_id=experiment_id, run_name=name, tags=tags):
+        with mlflow.start_run(experiment_id=experiment_id, run_name=name, tags={"fingerprint": digest}):
             mlflow.log_params(
                 with_dots(provenance["variant"]) | with_dots(provenance["training"]) | {"seed": provenance["seed"]}
             )
