@@ -108,7 +108,7 @@ def of_oneclass(project: Params, settings: OneClass, dataset: str) -> Plan:
         **settings.model_dump(exclude={"seeds"}),
         **_data(project, dataset),
         "device": project.device,
-        "code": fingerprint(family, "latentlab.stages.oneclass:measured", *_PROCESS),
+        "code": fingerprint(family, "latentlab.evaluation.oneclass:measured", *_PROCESS),
     }
 
 
