@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from latentlab.params.project import Params
 from latentlab.report.figures.panels import BLUE, GREY, RED, legend_beside
 from latentlab.report.figures.style import logarithmic_x, logarithmic_y, side_by_side
-from latentlab.report.styles import styles
+from latentlab.report.styles import source_styles
 
 FRONT = RED
 LABELS = {
@@ -25,7 +25,7 @@ def front(
     """Validation error of all finished trials against one of their sizes, the front joined by a line.
 
     Args:
-        project: For the styles of the variants.
+        project: For the sources of the variants, which are told apart by colour and shape.
         trials: Content of trials.csv.
         on_front: Numbers of the trials on the front.
         winners: Number of the trial by the name of the variant that it becomes.
@@ -46,9 +46,12 @@ def front(
     if len(baselines):
         label = "PCA (test images)"
         panel.plot(baselines[x], baselines["error"], color=GREY, marker=".", linewidth=1, label=label, zorder=1)
-    drawn = styles(project)
-    for name, error, size in beside[~is_pca][["variant", "error", x]].itertuples(index=False):
-        panel.scatter(size, error, s=30, label=name, alpha=0.8, zorder=3, **drawn[name].look)
+    variants = beside[~is_pca]
+    of = variants["variant"].map(lambda name: project.variants[name].source)
+    for source, style in source_styles(project).items():
+        if len(own := variants[of == source]):
+            label = f"{source}: {project.sources[source]}"
+            panel.scatter(own[x], own["error"], s=30, label=label, alpha=0.8, zorder=3, **style.look)
     places = finished.set_index("number").loc[list(winners.values()), [x, "validation_mse"]].itertuples(index=False)
     # from the smallest error up: the lowest label below its star, the others above theirs
     for index, (name, place) in enumerate(sorted(zip(winners, places, strict=True), key=lambda item: item[1][1])):
