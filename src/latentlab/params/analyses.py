@@ -3,10 +3,10 @@
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
 from latentlab import paths
-from latentlab.params.strict import Name, ParamsError, Section, choices, explain, read_yaml
+from latentlab.params.strict import Name, Section, checked, choices, read_yaml
 
 # what is measured of no run: of raw pixels, a classical denoiser and image formats
 ALWAYS = ("denoising", "few_labels", "geometry", "anomalies", "codecs")
@@ -52,7 +52,4 @@ def load(root: Path = Path()) -> Analyses:
         ParamsError: It is missing, is no YAML, or something in it is wrong.
     """
     path = root / paths.ANALYSES_PARAMS
-    try:
-        return _File.model_validate(read_yaml(path)).analyses
-    except ValidationError as error:
-        raise ParamsError(explain(error, str(path))) from None
+    return checked(_File, read_yaml(path), path).analyses

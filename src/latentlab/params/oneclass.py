@@ -3,11 +3,11 @@
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from latentlab import paths
 from latentlab.params.recipes import Training
-from latentlab.params.strict import Count, ParamsError, Section, Seed, explain, read_yaml
+from latentlab.params.strict import Count, Section, Seed, checked, read_yaml
 from latentlab.params.variants import Variant
 
 
@@ -32,7 +32,4 @@ def load(root: Path = Path()) -> OneClass:
         ParamsError: It is missing, is no YAML, or something in it is wrong.
     """
     path = root / paths.ONECLASS_PARAMS
-    try:
-        return _File.model_validate(read_yaml(path)).oneclass
-    except ValidationError as error:
-        raise ParamsError(explain(error, str(path))) from None
+    return checked(_File, read_yaml(path), path).oneclass

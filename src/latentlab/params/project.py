@@ -11,7 +11,7 @@ from pydantic import Field, ValidationError, model_validator
 from latentlab import paths
 from latentlab.params.datasets import Dataset
 from latentlab.params.recipes import Recipe, Training
-from latentlab.params.strict import Count, Name, ParamsError, Section, Seed, choices, explain, read_yaml
+from latentlab.params.strict import Count, Name, ParamsError, Section, Seed, checked, choices, explain, read_yaml
 from latentlab.params.variants import Baseline, Comparison, Found, Published, Variant
 
 # of a selection
@@ -131,10 +131,7 @@ def load(root: Path = Path()) -> Params:
     content = read_yaml(path)
     if (found.exists() or found.is_symlink()) and isinstance(content, dict):
         content = _joined(content, read_yaml(found), found)
-    try:
-        return Params.model_validate(content)
-    except ValidationError as error:
-        raise ParamsError(explain(error, str(path))) from None
+    return checked(Params, content, path)
 
 
 class _FoundFile(Section):

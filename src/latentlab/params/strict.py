@@ -7,7 +7,7 @@ import re
 import reprlib
 from collections.abc import Hashable, Iterable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from ruamel.yaml import YAML
@@ -119,3 +119,18 @@ def explain(error: ValidationError, where: str) -> str:
         for line in message.split("\n"):
             lines.append(": ".join(part for part in (where, key, line) if part) + found)
     return "\n".join(lines)
+
+
+S = TypeVar("S", bound=Section)
+
+
+def checked(kind: type[S], content: Any, path: Path) -> S:
+    """The content of a YAML file as a section.
+
+    Raises:
+        ParamsError: Something in it is wrong; the message says in which file.
+    """
+    try:
+        return kind.model_validate(content)
+    except ValidationError as error:
+        raise ParamsError(explain(error, str(path))) from None

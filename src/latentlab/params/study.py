@@ -4,12 +4,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Discriminator, Field, PositiveFloat, Tag, ValidationError, model_validator
+from pydantic import Discriminator, Field, PositiveFloat, Tag, model_validator
 
 from latentlab import paths
 from latentlab.params.project import Params
 from latentlab.params.recipes import Training
-from latentlab.params.strict import Count, Name, ParamsError, Section, Seed, choices, explain, read_yaml
+from latentlab.params.strict import Count, Name, ParamsError, Section, Seed, checked, choices, read_yaml
 
 Number = Annotated[int, Field(ge=-(10**12), le=10**12)] | float
 # parameters, or multiply-accumulates
@@ -183,10 +183,7 @@ def load(root: Path, project: Params) -> StudySettings:
             `latentlab.study.space.check`.
     """
     path = root / paths.STUDY_PARAMS
-    try:
-        settings = _File.model_validate(read_yaml(path)).study
-    except ValidationError as error:
-        raise ParamsError(explain(error, str(path))) from None
+    settings = checked(_File, read_yaml(path), path).study
     if faults := list(_faults(settings, project)):
         raise ParamsError("\n".join(f"{path}: study.{fault}" for fault in faults))
     return settings
