@@ -47,13 +47,13 @@ _PROCESS = (
 )
 # baselines that are no PCA, and what is measured of them
 RAW_PIXELS, CLASSICAL, CODECS = "raw_pixels", "classical", "codecs"
-# analyses that look at other data sets, too, and those that look at a classifier
-_OF_OTHERS, _OF_CLASSIFIER = ("anomalies",), ("generation",)
 _PLAIN = (
     *((RAW_PIXELS, each) for each in ("probes", "few_labels", "geometry", "anomalies")),
     (CLASSICAL, "denoising"),
     (CODECS, "codecs"),
 )
+# analyses that look at other data sets, too, and those that look at a classifier
+_OF_OTHERS, _OF_CLASSIFIER = ("anomalies",), ("generation",)
 
 
 def of_training(project: Params, name: str, dataset: str, recipe: Recipe) -> Plan:
