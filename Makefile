@@ -52,7 +52,7 @@ study: $(VENV)/.study
 all: repro analyses study
 
 test: $(VENV)/.test
-	pytest -m "not faults"
+	pytest -m "not faults and not cluster"
 
 test-faults: $(VENV)/.test
 	pytest -m faults tests/faults
@@ -60,7 +60,7 @@ test-faults: $(VENV)/.test
 check: $(VENV)/.test
 	ruff format --check .
 	ruff check .
-	mypy & pytest -m "not slow and not faults"; tests=$$?; wait $$! && exit $$tests
+	mypy & pytest -m "not slow and not faults and not cluster"; tests=$$?; wait $$! && exit $$tests
 
 # on a machine that has nothing else to do; `latentlab bench --help` has its options
 bench: $(VENV)/.study
@@ -82,6 +82,8 @@ lock:
 		pyproject.toml --output-file requirements.lock
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
 		--extra test --constraint requirements.lock pyproject.toml --output-file requirements-test.lock
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
+		--extra cluster --constraint requirements.lock pyproject.toml --output-file requirements-cluster.lock
 
 # what `make` and the study made, but neither the results in git nor the runs in mlruns/
 clean:

@@ -12,7 +12,7 @@ import joblib
 import psutil
 import torch
 
-from benchmarks import flops, loop, profile, quality, repro, runtimes, stages
+from benchmarks import cluster, flops, loop, profile, quality, repro, runtimes, stages
 from benchmarks.page import page
 from benchmarks.processes import processes
 from benchmarks.task import NUM_IMAGES, NUM_ROUNDS, QUICK_NUM_IMAGES, QUICK_NUM_ROUNDS, VARIANTS, Record, Task
@@ -30,8 +30,9 @@ PARTS: dict[str, ModuleType] = {
     "runtimes": runtimes,
     "stages": stages,
     "repro": repro,
+    "cluster": cluster,
 }
-ON_REQUEST = {"quality", "repro"}  # which take long
+ON_REQUEST = {"quality", "repro", "cluster"}  # which take long
 RESULTS = Path("benchmarks/results")
 
 

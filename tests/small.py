@@ -10,7 +10,6 @@ import subprocess
 import sys
 import time
 from contextlib import nullcontext, suppress
-from functools import partial
 from pathlib import Path
 
 import mlflow
@@ -20,8 +19,7 @@ import yaml
 from filelock import FileLock
 
 from conftest import ROOT
-from latentlab.pipeline import workers
-from latentlab.pipeline.runner import reproduce
+from latentlab.pipeline import runner, workers
 
 # Every Python process notes what it has waited for to be on the disk: the rest is what a power loss may take.
 NOTE_SYNCS = """
@@ -152,9 +150,9 @@ class Project:
             for name, value in self.environment.items():
                 patch.setenv(name, value)
             patch.chdir(self.folder)
-            patch.setattr(workers, "started", lambda _, num_workers: nullcontext(partial(workers._submit, num_workers)))
+            patch.setattr(workers, "stopped_in_the_end", nullcontext)
             patch.setattr(workers, "IDLE_SECONDS", 600)
-            code = reproduce(targets, jobs, "loky")
+            code = runner.reproduce(targets, jobs)
         assert code == 0, said.getvalue()
         return {*stages_that_ran(said.getvalue())}
 

@@ -213,7 +213,12 @@ Jobs = Annotated[
     int | None,
     typer.Option(min=1, max=1024, metavar="N", help="stages that run at once, which share the cores (default: one a core)"),
 ]
-Backend = Annotated[str, typer.Option(metavar="NAME", help="loky, on this machine, or dask where it is installed")]
+Cluster = Annotated[
+    str | None,
+    typer.Option(
+        envvar="DASK_SCHEDULER_ADDRESS", metavar="ADDRESS", help="of a Dask scheduler, whose workers run what takes long"
+    ),
+]
 Offline = Annotated[
     bool, typer.Option("--offline", help="log to mlruns/, whatever MLFLOW_TRACKING_URI says; `latentlab sync` can send it")
 ]
@@ -382,7 +387,7 @@ def explore(variants: Explored = None, dataset: Dataset = None, output: Optional
 
 @app.command(rich_help_panel=PROJECT)
 def repro(
-    targets: Targets = None, jobs: Jobs = None, backend: Backend = "loky", offline: Offline = False, pull: Pull = False
+    targets: Targets = None, jobs: Jobs = None, cluster: Cluster = None, offline: Offline = False, pull: Pull = False
 ) -> None:
     """The project brought up to date, several stages at once.
 
@@ -393,7 +398,7 @@ def repro(
 
     os.chdir(_project())
     try:
-        sys.exit(runs.reproduce(targets or [], jobs, backend, offline, pull))
+        sys.exit(runs.reproduce(targets or [], jobs, cluster, offline, pull))
     except UserError as error:
         _fail(str(error))
 

@@ -6,6 +6,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from urllib.request import getproxies_environment
 
+# set where a stage must not log to MLflow, as whoever gave it out does so later
+LOGGED_LATER = "LATENTLAB_LOGGED_LATER"
 _THIS_MACHINE = "localhost,127.0.0.1,::1"
 
 

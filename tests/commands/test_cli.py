@@ -513,12 +513,12 @@ def test_after_the_stages_a_server_gets_what_it_did_not_take(monkeypatch, capsys
         raise store.TrackingError("MLflow at http://x cannot be used")
 
     monkeypatch.setattr(runs, "sync", sync)
-    assert runs.reproduce([], None, "loky", offline=False) == 1
+    assert runs.reproduce([], None, None, offline=False) == 1
     assert asked == []  # there is no server
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://x")
-    assert runs.reproduce([], None, "loky", offline=False) == 1
+    assert runs.reproduce([], None, None, offline=False) == 1
     assert asked == [([], True)]
     assert capsys.readouterr().err.endswith("MLflow lacks what was made since: latentlab sync sends it later\n")
-    assert runs.reproduce([], None, "loky", offline=True) == 1
+    assert runs.reproduce([], None, None, offline=True) == 1
     assert "MLFLOW_TRACKING_URI" not in os.environ
     assert len(asked) == 1

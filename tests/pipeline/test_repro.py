@@ -79,12 +79,12 @@ class Tiny:
         (self.folder / name).write_text(text, encoding="utf-8")
 
     def repro(self, *targets: str, code: int = 0) -> str:
-        assert reproduce(targets, 2, "loky") == code
+        assert reproduce(targets, 2) == code
         return self.capsys.readouterr().err
 
-    def error(self, *targets: str, backend: str = "loky") -> str:
+    def error(self, *targets: str) -> str:
         with pytest.raises(UserError) as caught:
-            reproduce(targets, 2, backend)
+            reproduce(targets, 2)
         assert "\n" not in str(caught.value)
         return str(caught.value)
 
@@ -222,7 +222,7 @@ def test_what_the_cache_lacks_comes_from_the_remote_when_it_is_asked_for(tiny):
             path.unlink()
 
     forget()
-    assert reproduce([], 2, "loky", pull=True) == 0
+    assert reproduce([], 2, pull=True) == 0
     output = tiny.capsys.readouterr().err
     assert ran(output) == []
     assert output.startswith("5 files from DVC's remote\n")
@@ -233,14 +233,14 @@ def test_what_the_cache_lacks_comes_from_the_remote_when_it_is_asked_for(tiny):
     assert output.count(hint) == 1
     forget()
     shutil.rmtree(tiny.folder / "remote")
-    assert reproduce([], 2, "loky", pull=True) == 0  # nothing there: all runs
+    assert reproduce([], 2, pull=True) == 0  # nothing there: all runs
     assert len(ran(tiny.capsys.readouterr().err)) == 5
 
 
 @pytest.mark.usefixtures("tiny")
 def test_pull_without_a_remote_is_one_line():
     with pytest.raises(UserError, match="there is no DVC remote to take anything from: dvc remote add"):
-        reproduce([], 2, "loky", pull=True)
+        reproduce([], 2, pull=True)
 
 
 def test_a_failure_stops_what_depends_on_it_and_nothing_else(tiny):
@@ -320,17 +320,23 @@ def test_a_terminal_shows_what_runs_below_what_has_finished(tiny):
 
 
 @pytest.mark.slow
-def test_a_worker_that_is_killed_is_one_clear_error(tiny):
-    tiny.write("params.yaml", "seconds: 62\n")
+@pytest.mark.parametrize("num_deaths", [2, 3])
+def test_a_stage_whose_worker_is_killed_is_taken_again_twice_and_no_more(tiny, num_deaths):
+    tiny.write("params.yaml", "seconds: 6\n")
     process = tiny.start("latentlab", "repro", "--jobs", "2", "row@a")
-    sleeper = tiny.wait_for("sleep 62")
-    next(each for each in sleeper.parents() if "loky" in " ".join(each.cmdline())).kill()
-    output, _ = process.communicate(timeout=60)
-    assert process.returncode == 1, output
-    assert "error: row@a: its worker died, killed or out of memory (TerminatedWorkerError)" in output
-    assert "z_first" in (tiny.folder / "dvc.lock").read_text(encoding="utf-8")
-    if not ended(sleeper):
+    for _ in range(num_deaths):
+        sleeper = tiny.wait_for("sleep 6")
+        shell, worker = sleeper.parents()[:2]
+        assert "loky" in " ".join(worker.cmdline())
+        worker.kill()
+        assert all(map(ended, psutil.wait_procs([shell], timeout=5)[1])), "the stage outlives its worker"
         sleeper.kill()
+    output, _ = process.communicate(timeout=60)
+    died = "row@a: its worker died, killed or out of memory (TerminatedWorkerError)"
+    assert output.count(f"{died}: taken again\n") == 2
+    assert output.count(f"error: {died}\n") == num_deaths - 2
+    assert process.returncode == num_deaths - 2, output
+    assert "z_first" in (tiny.folder / "dvc.lock").read_text(encoding="utf-8")
 
 
 @pytest.mark.slow
@@ -453,6 +459,5 @@ def test_after_a_merge_of_branches_the_stages_of_both_are_kept_and_what_depends_
 
 def test_bad_input_is_one_line(tiny):
     assert "'nothing' not found" in tiny.error("nothing")
-    assert tiny.error(backend="magic") == "--backend magic: the backends are loky and dask"
     tiny.write("params.yaml", "seconds: [\n")
     assert "params.yaml" in tiny.error()

@@ -44,13 +44,13 @@ def home_of(variant: str, project: Params) -> str:
     return paths.MORE if variant in analyses.load().more_variants else paths.MAIN
 
 
-def reproduce(targets: Sequence[str], num_jobs: int | None, backend: str, offline: bool, pull: bool = False) -> int:
-    """Brings stages up to date, and then MLflow, if it is a server that may have been away meanwhile.
+def reproduce(targets: Sequence[str], num_jobs: int | None, cluster: str | None, offline: bool, pull: bool = False) -> int:
+    """Brings stages up to date, and then MLflow, if it is a server that may have been away, or stages ran elsewhere.
 
     Args:
         targets: See `latentlab.pipeline.runner.reproduce`, as for the next two.
         num_jobs: See there.
-        backend: See there.
+        cluster: See there.
         offline: Whether to log to the store in mlruns/ whatever MLFLOW_TRACKING_URI says.
         pull: See `latentlab.pipeline.runner.reproduce`.
 
@@ -71,8 +71,8 @@ def reproduce(targets: Sequence[str], num_jobs: int | None, backend: str, offlin
         uri = other_store(paths.project_root())
         if uri:
             check_server(uri)
-    code = runner.reproduce(targets, num_jobs, backend, pull)
-    if uri and code < 128:
+    code = runner.reproduce(targets, num_jobs, cluster, pull)
+    if (uri or cluster) and code < 128:
         from latentlab.tracking.store import TrackingError
 
         try:

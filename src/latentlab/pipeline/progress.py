@@ -42,6 +42,13 @@ class Watch:
         self.running[name] = self.bars.add_task(name, total=None, left=""), time.monotonic()
         self.show()
 
+    def place(self, name: str, where: str) -> None:
+        """A stage that has begun runs on that machine."""
+        if name in self.running:
+            bar, _ = self.running[name]
+            self.bars.update(bar, description=f"{name} on {where}")
+            self.running[name] = bar, time.monotonic()
+
     def end(self, name: str, seconds: float | None = None) -> None:
         """A stage is done, has failed or need not run; it took that long, if it was run to its end."""
         self.waiting.discard(name)

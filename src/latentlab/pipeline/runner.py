@@ -10,15 +10,18 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import dataclass
 from graphlib import TopologicalSorter
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import joblib
+from dvc.dependency.param import ParamsDependency
 from dvc.dvcfile import LOCK_FILE, PROJECT_FILE
 from dvc.exceptions import DownloadError, DvcException
 from dvc.lock import LockError
@@ -30,9 +33,11 @@ from dvc.stage.run import _make_cmd, get_executable, prepare_kwargs
 from rich.console import Console
 
 from latentlab import paths
+from latentlab.environment import LOGGED_LATER
 from latentlab.errors import MachineError, UserError, explain
 from latentlab.params.strict import read_yaml
 from latentlab.pipeline import workers
+from latentlab.pipeline.cluster import CODE, Cluster, Ended, connected, unpack
 from latentlab.pipeline.dvc import (
     Locks,
     Stage,
@@ -46,34 +51,42 @@ from latentlab.pipeline.dvc import (
     save,
 )
 from latentlab.pipeline.progress import Watch
+from latentlab.pipeline.workers import CRASH, USER
 
 SECONDS = "latentlab-seconds.json"
 # DVC reads and writes the whole dvc.lock, seconds for a hundred stages: so not after each of them
 RECORD_EVERY_SECONDS = 20.0
-USER, CRASH, INTERRUPTED = 2, 1, 128
+# nor for more than this share of the time: with thousands of stages one writing takes longer than that
+RECORD_SHARE = 0.05
+INTERRUPTED = 128
+# a stage whose worker died is taken again so often
+MAX_RETRIES = 2
+POLL_SECONDS = 0.2
+# of a stage on the cluster, beside what its worker has
+ELSEWHERE = {"TQDM_DISABLE": "1", LOGGED_LATER: "1"}
 
 
-def reproduce(targets: Sequence[str], num_jobs: int | None, backend: str, pull: bool = False) -> int:
+def reproduce(targets: Sequence[str], num_jobs: int | None, cluster: str | None = None, pull: bool = False) -> int:
     """Brings the targets and all that they depend on up to date.
 
     Args:
         targets: Stages, groups of stages or dvc.yaml files, as for `dvc repro`; all of dvc.yaml if none is given.
-        num_jobs: Stages that run at the same time; as many as this process may use cores if None.
-        backend: As for `workers.started`.
+        num_jobs: Stages that run at the same time here; as many as this process may use cores if None.
+        cluster: Address of a Dask scheduler, on whose workers the stages run that take long; None for this machine alone.
         pull: Whether to take from DVC's remote first what DVC's cache lacks.
 
     Returns:
         The exit code: 0; 2 if a stage failed by what a user can mend, 1 if by anything else; 128 + n after signal n.
 
     Raises:
-        UserError: A target, the project or the backend cannot be used, or another DVC process is at work.
+        UserError: A target, the project or the cluster cannot be used, or another DVC process is at work.
     """
     num_jobs = num_jobs or joblib.cpu_count()
     try:
         with (
             set_loggers_level(logging.ERROR), parameters_read_once(), Repo() as repo, lock_repo(repo),
             repo.scm_context(quiet=True), TemporaryDirectory(dir=repo.tmp_dir) as scratch,
-            workers.started(backend, num_jobs) as submit,
+            workers.stopped_in_the_end(), connected(cluster, _say) if cluster else nullcontext() as elsewhere,
         ):  # fmt: skip
             if other := other_process(repo):
                 raise UserError(f"another DVC process is at work here: {other}")
@@ -83,7 +96,7 @@ def reproduce(targets: Sequence[str], num_jobs: int | None, backend: str, pull: 
             for path in conflicts():
                 keep_both_sides(path, Path(scratch))
                 _say(f"{path}: the stages of both sides of the merge are kept")
-            reproduction = Reproduction(repo, targets, num_jobs, submit, Path(scratch))
+            reproduction = Reproduction(repo, targets, num_jobs, elsewhere, Path(scratch))
             if pull:
                 reproduction.pull()
             return reproduction.run()
@@ -134,18 +147,42 @@ class Order:
             for before in needs[stage]:
                 self._remaining[before] = max(self._remaining[before], self._remaining[stage])
 
-    def take(self) -> Stage | None:
-        """The ready stage that is the most urgent; None if none is ready."""
+    def take(self, may: Callable[[Stage], bool]) -> Stage | None:
+        """The most urgent of the stages that are ready and may begin; None if there is none."""
         self._ready += self._sorter.get_ready()
-        if not self._ready:
-            return None
-        chosen = max(self._ready, key=self._remaining.__getitem__)
-        self._ready.remove(chosen)
+        chosen = max(filter(may, self._ready), key=self._remaining.__getitem__, default=None)
+        if chosen is not None:
+            self._ready.remove(chosen)
         return chosen
+
+    def has_ready(self) -> bool:
+        """Whether a stage is ready that was not taken yet."""
+        return bool(self._ready)
+
+    def give_back(self, stage: Stage) -> None:
+        """A stage that was taken is ready again."""
+        self._ready.append(stage)
 
     def finish(self, stage: Stage) -> None:
         """A stage is done. What needs one that is never finished never gets ready."""
         self._sorter.done(stage)
+
+
+@dataclass(frozen=True)
+class Running:
+    """A stage that runs.
+
+    Attributes:
+        stage: DVC's.
+        output: The file with what it prints.
+        is_elsewhere: Whether it runs on the cluster.
+        started: When it was given to a worker.
+    """
+
+    stage: Stage
+    output: Path
+    is_elsewhere: bool
+    started: float
 
 
 class Reproduction:
@@ -154,34 +191,37 @@ class Reproduction:
     Args:
         repo: The project, locked.
         targets: As for `dvc repro`; all of dvc.yaml if none is given.
-        num_jobs: Stages that run at the same time; they share out the cores as threads.
-        submit: Gives a job to a worker.
+        num_jobs: Stages that run at the same time here; they share out the cores as threads.
+        cluster: Where the stages run that take long; None for here.
         scratch: A folder for files that nobody needs afterwards, on the disk of the project.
 
     Raises:
         DvcException: A target or the project cannot be used.
     """
 
-    def __init__(self, repo: Repo, targets: Sequence[str], num_jobs: int, submit: workers.Submit, scratch: Path) -> None:
-        self.repo, self.num_jobs, self.submit, self.scratch = repo, num_jobs, submit, scratch
+    def __init__(self, repo: Repo, targets: Sequence[str], num_jobs: int, cluster: Cluster | None, scratch: Path) -> None:
+        self.repo, self.num_jobs, self.cluster, self.scratch = repo, num_jobs, cluster, scratch
         graph = get_active_graph(repo.index.graph)
         self.planned: list[Stage] = plan_repro(graph, _stages_of(repo, targets or [PROJECT_FILE]))
         planned = set(self.planned)
         self.needs = {stage: [each for each in graph.successors(stage) if each in planned] for stage in self.planned}
         self.seconds_file = Path(repo.tmp_dir) / SECONDS
-        self.seconds = _read_seconds(self.seconds_file)
+        self.seconds = read_seconds(self.seconds_file)
         guesses = {stage.addressing: (stage.meta or {}).get("seconds", 1.0) for stage in self.planned}
         self.order = Order(self.needs, {stage: (guesses | self.seconds)[stage.addressing] for stage in self.planned})
         self.watch = Watch(guesses, self.seconds, num_jobs, Console(stderr=True))
         num_threads = max(1, joblib.cpu_count() // num_jobs)
         self.environment = {} if "OMP_NUM_THREADS" in os.environ else dict.fromkeys(workers.THREADS, str(num_threads))
         self.locks = Locks(self.planned, scratch)
-        self.recorded_at = time.monotonic()
+        self.record_at = time.monotonic() + RECORD_EVERY_SECONDS
         self.unrecorded: list[Stage] = []
         self.finished: set[Stage] = set()
         self.failures: dict[Stage, int] = {}
         self.stopped: list[Stage] = []
-        self.running: dict[Future[int], tuple[Stage, Path, float]] = {}
+        self.running: dict[Future[Any], Running] = {}  # of `workers.run`, or `Ended`
+        self.inputs = {stage: self._inputs(stage) for stage in self.planned if cluster and _travels(stage)}
+        self.num_uses = Counter(group for groups in self.inputs.values() for group in groups)
+        self.num_retries: Counter[Stage] = Counter()
         self.num_ran = self.num_restored = 0
         self.remote = repo.config["core"].get("remote")
 
@@ -207,14 +247,18 @@ class Reproduction:
         with signals_noted() as received, self.watch.bars:
             try:
                 while not received:
-                    while len(self.running) < self.num_jobs and not received and (stage := self.order.take()):
+                    if self.cluster:
+                        self.cluster.look()
+                    while not received and (stage := self.order.take(self._has_room)):
                         self._begin(stage)
-                    if not self.running:
+                    if not self.running and not self.order.has_ready():
                         break
                     self._collect()
             finally:
                 # a stage that runs is asked to end, and its worker waits until it has
                 (self.scratch / "stop").touch()
+                if self.cluster:
+                    self.cluster.cancel()
                 while self.running:
                     self._collect(stopping=True)
                 self._record()
@@ -230,14 +274,45 @@ class Reproduction:
             if stage.frozen or not stage.cmd:  # data, imports: DVC's own
                 stage.reproduce(upstream=self.needs[stage])
             elif not self._from_cache(stage):
-                job = self._job(stage)
-                self.running[self.submit(job)] = stage, job.output, time.monotonic()
-                self.watch.begin(stage.addressing)
+                self._start(stage)
                 return
             self.num_restored += 1
             self._finish(stage, "from DVC's cache")
         except (BrokenExecutor, DvcException, MachineError, OSError) as error:
             self._fault(stage, error)
+
+    def _has_room(self, stage: Stage) -> bool:
+        """Whether a worker for a stage has nothing to do."""
+        if self.cluster and stage in self.inputs:
+            return self.cluster.has_room(_is_training(stage))
+        return sum(not running.is_elsewhere for running in self.running.values()) < self.num_jobs
+
+    def _start(self, stage: Stage) -> None:
+        """Gives a stage to a worker."""
+        job = self._job(stage)
+        job.output.unlink(missing_ok=True)
+        is_elsewhere = self.cluster is not None and stage in self.inputs
+        future: Future[Any]
+        if self.cluster and is_elsewhere:
+            variables = {name: os.environ.get(name, "1") for name in workers.THREADS} | ELSEWHERE
+            outputs = _paths(stage.outs)
+            inputs = self.inputs[stage]
+            future = self.cluster.submit(stage.addressing, job.commands, variables, inputs, outputs, _is_training(stage))
+        else:
+            future = workers.submit(self.num_jobs, job)
+        self.running[future] = Running(stage, job.output, is_elsewhere, time.monotonic())
+        self.watch.begin(stage.addressing)
+
+    def _inputs(self, stage: Stage) -> list[tuple[Path, ...]]:
+        """What a stage on the cluster gets: sources, parameters, the outputs of all stages above it, what it depends on."""
+        above: dict[Stage, None] = {}
+        new = [stage]
+        while new:
+            new = [each for each in dict.fromkeys(before for one in new for before in self.needs[one]) if each not in above]
+            above |= dict.fromkeys(new)
+        made = [_paths(each.outs) for each in above]
+        rest = [path for path in _paths(stage.deps) if not any({path, *path.parents} & {*outs} for outs in made)]
+        return [CODE, *filter(None, made), *((path,) for path in rest)]
 
     def _from_cache(self, stage: Stage) -> bool:
         """Whether the outputs of a stage are there again without running it."""
@@ -267,27 +342,46 @@ class Reproduction:
 
     def _collect(self, stopping: bool = False) -> None:
         """Waits a moment, and takes leave of the stages that have ended."""
-        ended, _ = wait(self.running, timeout=0.2, return_when=FIRST_COMPLETED)
+        ended, _ = wait(self.running, timeout=POLL_SECONDS, return_when=FIRST_COMPLETED)
+        if not self.running:  # all that is ready waits for the cluster
+            time.sleep(POLL_SECONDS)
+        for name, where in self.cluster.began() if self.cluster else ():
+            self.watch.place(name, where)
         self.watch.show()
         for future in ended:
-            stage, path, started = self.running.pop(future)
-            output = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
-            error = future.exception()
-            code = CRASH if error else future.result()
-            self.watch.end(stage.addressing, time.monotonic() - started if code == 0 else None)
-            if code == 0:
-                self.num_ran += 1
-                self.seconds[stage.addressing] = round(time.monotonic() - started, 2)
-                try:
+            running = self.running.pop(future)
+            stage, error = running.stage, future.exception()
+            seconds, where = time.monotonic() - running.started, ""
+            if self.cluster and running.is_elsewhere:
+                self.cluster.done(future)
+            if error and not stopping and self.num_retries[stage] < MAX_RETRIES:
+                self.num_retries[stage] += 1
+                _say(f"{stage.addressing}: {_why(error)}: taken again")
+                self.watch.end(stage.addressing)
+                self.order.give_back(stage)
+                continue
+            try:
+                result = CRASH if error else future.result()
+                if isinstance(result, Ended):
+                    unpack(result.files, Path())
+                    running.output.write_text(result.output, encoding="utf-8")
+                    seconds, where = result.seconds, f" on {result.where}"
+                code = result.code if isinstance(result, Ended) else result
+                output = running.output.read_text(encoding="utf-8", errors="replace") if running.output.exists() else ""
+                self.watch.end(stage.addressing, seconds if code == 0 else None)
+                if code == 0:
+                    self.num_ran += 1
+                    self.seconds[stage.addressing] = round(seconds, 2)
                     self._say_damaged(stage, save(stage))
-                    self._finish(stage, f"{self.seconds[stage.addressing]:.1f} s")
-                except (DvcException, MachineError, OSError) as wrong:
-                    self._fault(stage, wrong)
-            elif stopping:
+                    self._finish(stage, f"{seconds:.1f} s{where}")
+            except (DvcException, MachineError, OSError) as wrong:
+                self._fault(stage, wrong)
+                continue
+            if stopping and code != 0:
                 self.stopped.append(stage)
             elif error:
-                self._fail(stage, CRASH, f"its worker died, killed or out of memory ({type(error).__name__})")
-            else:
+                self._fail(stage, CRASH, _why(error))
+            elif code != 0:
                 self._fail(stage, USER if code == USER else CRASH, workers.reason(code, output))
             if output and code != USER:  # its one line has been said
                 _say("\n".join(f"    {line}" for line in output.splitlines()))
@@ -296,7 +390,7 @@ class Reproduction:
         """Takes note of a stage whose outputs are there and kept."""
         self.unrecorded.append(stage)
         self._done(stage)
-        if time.monotonic() - self.recorded_at > RECORD_EVERY_SECONDS:
+        if time.monotonic() > self.record_at:
             self._record()
         _say(f"[{len(self.finished)}/{len(self.planned)}] {stage.addressing}  {how}")
 
@@ -304,6 +398,9 @@ class Reproduction:
         """Takes note of a stage that needs nothing more."""
         self.finished.add(stage)
         self.order.finish(stage)
+        if self.cluster and stage in self.inputs:
+            self.num_uses.subtract(self.inputs[stage])
+            self.cluster.forget(group for group in self.inputs[stage] if not self.num_uses[group])
         self.watch.end(stage.addressing)
 
     def _say_damaged(self, stage: Stage, names: Sequence[str]) -> None:
@@ -328,8 +425,10 @@ class Reproduction:
 
     def _record(self) -> None:
         """Writes the stages done since the last time into DVC's files."""
+        started = time.monotonic()
         self.locks.write(self.unrecorded)
-        self.unrecorded, self.recorded_at = [], time.monotonic()
+        now = time.monotonic()
+        self.unrecorded, self.record_at = [], now + max(RECORD_EVERY_SECONDS, (now - started) / RECORD_SHARE)
 
     def _conclude(self, seconds: float, received: Sequence[int]) -> int:
         """Says what became of it all; the exit code."""
@@ -375,6 +474,29 @@ def signals_noted() -> Iterator[list[int]]:
         restore()
 
 
+def _travels(stage: Stage) -> bool:
+    """Whether a stage is worth the way to a cluster: dvc.yaml says how many seconds it takes, and it is one of ours."""
+    is_long = "seconds" in (stage.meta or {})
+    return is_long and isinstance(stage.cmd, str) and bool(workers.stage_arguments(stage.cmd))
+
+
+def _is_training(stage: Stage) -> bool:
+    return str(stage.name).partition("@")[0] == "train"
+
+
+def _paths(outputs: Iterable[Any]) -> tuple[Path, ...]:
+    """The files and folders of outputs or dependencies of DVC's, but for parameters."""
+    found = (each.fs_path for each in outputs if not isinstance(each, ParamsDependency))
+    return tuple(dict.fromkeys(Path(os.path.relpath(path)) for path in found))
+
+
+def _why(error: BaseException) -> str:
+    """Why a stage did not come to an end."""
+    if isinstance(error, MachineError):
+        return str(error)
+    return f"its worker died, killed or out of memory ({type(error).__name__})"
+
+
 def _stages_of(repo: Repo, targets: Sequence[str]) -> list[Stage]:
     """The stages of the targets; by files, names and groups they are known: DVC would read each file once more."""
     known: dict[str, list[Stage]] = {}
@@ -394,7 +516,7 @@ def _say(text: str) -> None:
         print(text, file=sys.stderr, flush=True)
 
 
-def _read_seconds(path: Path) -> dict[str, float]:
+def read_seconds(path: Path) -> dict[str, float]:
     """How long each stage took when it last ran here."""
     try:
         return {str(name): float(seconds) for name, seconds in json.loads(path.read_text(encoding="utf-8")).items()}

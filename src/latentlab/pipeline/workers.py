@@ -26,9 +26,9 @@ from pathlib import Path
 
 from joblib.externals.loky import process_executor, reusable_executor
 
-from latentlab.errors import UserError
-
 PACKAGE = "latentlab"
+# exit codes: of a clear error of the user's, of all else that fails
+USER, CRASH = 2, 1
 POLL_SECONDS = 0.05
 # from the request to stop until the kill; an MLflow run is closed in the meantime
 GRACE_SECONDS = 20.0
@@ -76,45 +76,22 @@ class Job:
     stop: Path
 
 
-Submit = Callable[[Job], Future[int]]
-
-
 @contextmanager
-def started(backend: str, num_workers: int) -> Iterator[Submit]:
-    """Workers, which are stopped in the end.
-
-    Args:
-        backend: "loky", for processes of this machine, which start with the first job; or "dask", for the cluster whose
-            scheduler DASK_SCHEDULER_ADDRESS names, or one of this machine.
-        num_workers: Of loky.
-
-    Yields:
-        A function that gives a job to a worker. The future holds what `run` returns.
-
-    Raises:
-        UserError: There is no such backend, it is not installed, or nothing answers at its address.
-    """
-    if backend == "loky":
-        try:
-            yield partial(_submit, num_workers)
-        finally:
-            if reusable_executor._executor is not None:
-                # to take torch and MLflow apart would take them seconds
-                reusable_executor._executor.shutdown(kill_workers=True)
-        return
-    if backend != "dask":
-        raise UserError(f"--backend {backend}: the backends are loky and dask")
+def stopped_in_the_end() -> Iterator[None]:
+    """At the end of the block no worker is left."""
     try:
-        from distributed import Client
-
-        client = Client()
-    except (ImportError, ValueError, OSError) as error:
-        raise UserError(f"--backend {backend}: {' '.join(str(error).split())}") from error
-    with client:
-        yield partial(client.get_executor(pure=False).submit, run)
+        yield
+    finally:
+        if reusable_executor._executor is not None:
+            # to take torch and MLflow apart would take them seconds
+            reusable_executor._executor.shutdown(kill_workers=True)
 
 
-def _submit(num_workers: int, job: Job) -> Future[int]:
+def submit(num_workers: int, job: Job) -> Future[int]:
+    """Gives a job to one of so many workers of this machine, which start with the first one.
+
+    The future holds what `run` returns, or the error that a worker died of.
+    """
     # another executor than for the job before where a worker has died
     executor = reusable_executor.get_reusable_executor(
         num_workers, timeout=IDLE_SECONDS, initializer=_begin, env=ENVIRONMENT
@@ -194,7 +171,7 @@ def _fork(job: Job, arguments: list[str]) -> int:
     code = 1
     try:
         os.setsid()  # Ctrl-C reaches the scheduler alone, which then stops each stage once
-        ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG: nobody would wait for the stage of a dead worker
+        _end_with_parent()
         multiprocessing.set_start_method(None, force=True)  # the system's, where the worker has joblib's
         signal.signal(signal.SIGINT, signal.default_int_handler)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
@@ -228,8 +205,13 @@ def _start(job: Job, call: list[str]) -> subprocess.Popen[bytes]:
     with job.output.open("ab") as output:
         return subprocess.Popen(
             call, cwd=job.folder, env=job.environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
-            start_new_session=True,
+            start_new_session=True, preexec_fn=_end_with_parent if FORKS else None,
         )  # fmt: skip
+
+
+def _end_with_parent() -> None:
+    """Nobody would wait for the stage of a dead worker, and another worker takes it again."""
+    ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
 
 
 def _poll(child: int) -> int | None:

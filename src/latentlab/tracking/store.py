@@ -20,6 +20,7 @@ from mlflow.utils.file_utils import local_file_uri_to_path
 from requests import RequestException
 
 from latentlab import paths
+from latentlab.environment import LOGGED_LATER
 from latentlab.errors import MachineError, UserError, explain, without_passwords
 from latentlab.tracking import view
 from latentlab.tracking.processes import is_gone
@@ -153,11 +154,13 @@ def open_store(root: Path, suffix: str = "", *, needed: bool = False) -> str | N
         needed: Whether it is an error if a server does not answer.
 
     Returns:
-        The id of the experiment; None if a server does not answer, which is said.
+        The id of the experiment; None if a server does not answer, which is said, or if the run is logged later.
 
     Raises:
         TrackingError: The store is needed, or is no server, and cannot be used.
     """
+    if LOGGED_LATER in os.environ:
+        return None
     name = experiment_name() + suffix
     folder = root.resolve() / FOLDER
     other = other_store(root)
