@@ -12,7 +12,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export PIP_USER := 0
 unexport PIP_TARGET PIP_PREFIX PIP_ROOT
 
-.PHONY: repro look report explore analyses oneclass study all test test-faults check bench ui audit lock clean
+.PHONY: repro look report explore analyses oneclass frontier study all test test-faults check bench ui audit lock clean
 # two of the goals must not write to DVC's files at once
 .NOTPARALLEL:
 
@@ -42,6 +42,11 @@ analyses: $(VENV)/.study
 # for each class an autoencoder that has seen it alone, and how well it tells the others: a quarter of an hour
 oneclass: $(VENV)/.study
 	latentlab repro analyses/oneclass/dvc.yaml
+
+# the best variants of our own for each latent dimension, with three seeds
+frontier: $(VENV)/.study
+	latentlab repro analyses/frontier/dvc.yaml
+	latentlab sync
 
 # the search, then what it has found, which is known only after it: see study/dvc.yaml; again after Ctrl-C it goes on
 study: $(VENV)/.study

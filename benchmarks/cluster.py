@@ -248,6 +248,7 @@ def simulate(runs: list[tuple[float, ...]], num_workers: int, costs: Costs, seed
         if stage == 0:
             ready.extend((run, each) for each in range(1, len(runs[run])))
     end = caller(costs.lock_seconds * num_stages, now)
+    busy["lock"] += costs.lock_seconds * num_stages
     mlflow = costs.sync_seconds * len(runs)
     end += mlflow
     return {

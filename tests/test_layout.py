@@ -1,6 +1,7 @@
 """The pipelines, paths.py and the code say the same about files, and imports go one way."""
 
 import ast
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,10 @@ from latentlab.paths import Baseline, Run
 PACKAGE = ROOT / "src/latentlab"
 PIPELINES = {
     home: yaml.safe_load((ROOT / f"{folder}dvc.yaml").read_text(encoding="utf-8"))["stages"]
-    for home, folder in ((paths.MAIN, ""), (paths.MORE, "analyses/"), (paths.FOUND_RUNS, "study/"))
-}
+    for home, folder in (
+        (paths.MAIN, ""), (paths.MORE, "analyses/"), (paths.FOUND_RUNS, "study/"), (paths.FRONTIER, "analyses/frontier/"),
+    )
+}  # fmt: skip
 RUN, BASELINE = Run("a", "d", "fast", 3), Baseline("pca", "d")
 VALUES = {
     "item.variant": "a", "item.dataset": "d", "item.recipe": "fast", "item.seed": "3", "item.name": "pca",
@@ -54,6 +57,7 @@ def expected(run: Run) -> dict[str, set[Path]]:
 
 
 MORE = Run("a", "d", "fast", 3, paths.MORE)
+BEST = Run("a", "d", "fast", 3, paths.FRONTIER)
 MADE, ANALYSED = paths.reports("d"), paths.reports("d", "analyses")
 EXPECTED = {
     paths.MAIN: {
@@ -85,6 +89,12 @@ EXPECTED = {
         "report": {ANALYSED.report, ANALYSED.report_html, ANALYSED.claims_html},
         "claims_side_by_side": {paths.CLAIMS_SIDE_BY_SIDE},
     },
+    paths.FRONTIER: {
+        "plan_frontier": {BEST.analysis_plan("x").parents[3]},
+        **expected(BEST),
+        "analyse": {BEST.analysis("denoising"), BEST.arrays("denoising")},
+        "table": {paths.frontier("d"), paths.frontier("d").with_suffix(".md")},
+    },
 }  # fmt: skip
 
 
@@ -110,7 +120,8 @@ def test_what_makes_the_numbers_of_a_run_depends_on_its_plan_and_on_no_source_fi
         assert stage.startswith("analyse")
         return
     content = body(home, stage)
-    plan = RUN.analysis_plan("denoising") if stage.startswith("analyse") else RUN.plan(stage)
+    run = replace(RUN, home=home)
+    plan = run.analysis_plan("denoising") if stage.startswith("analyse") else run.plan(stage)
     deps = named(content["deps"])
     assert plan.as_posix() in deps
     assert not [path for path in deps if path.startswith("src")]

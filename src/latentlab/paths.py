@@ -9,6 +9,7 @@ from typing import Literal
 PARAMS = Path("params.yaml")
 ANALYSES_PARAMS = Path("analyses/params.yaml")
 ONECLASS_PARAMS = Path("analyses/oneclass/params.yaml")
+FRONTIER_PARAMS = Path("analyses/frontier/params.yaml")
 STUDY_PARAMS = Path("study/params.yaml")
 FOUND = Path("study/found.yaml")
 DATA = Path("data")
@@ -27,11 +28,14 @@ SIDE_BY_SIDE = REPORTS / "datasets.csv"
 SIDE_BY_SIDE_PAGE = REPORTS / "datasets.md"
 CLAIMS_SIDE_BY_SIDE = Path("analyses/reports/claims.md")
 
-# Whose runs they are: those of params.yaml's selection, those that only the analyses need, those that the study has found.
+# Whose runs they are: those of params.yaml's selection, those that only the analyses need, those that the study has found,
+# and the best of our own for each latent dimension.
 # Each has a home of its own, since DVC lets no two stages write one file, and makes a stage that reads a folder depend on
 # every stage that writes into it.
-MAIN, MORE, FOUND_RUNS = ".", "analyses/more", "study"
-HOMES = {MAIN: "", MORE: "analyses/dvc.yaml:", FOUND_RUNS: "study/dvc.yaml:"}
+MAIN, MORE, FOUND_RUNS, FRONTIER = ".", "analyses/more", "study", "analyses/frontier"
+HOMES = {
+    MAIN: "", MORE: "analyses/dvc.yaml:", FOUND_RUNS: "study/dvc.yaml:", FRONTIER: "analyses/frontier/dvc.yaml:"
+}  # fmt: skip
 
 
 def data(dataset: str) -> Path:
@@ -47,6 +51,11 @@ def classifier(dataset: str) -> Path:
 def oneclass(folder: Literal["plans", "results", "reports"], name: str) -> Path:
     """A file of `make oneclass`; the name with its ending."""
     return ONECLASS_PARAMS.parent / folder / name
+
+
+def frontier(dataset: str) -> Path:
+    """The table of the best variants of our own for each latent dimension; with another ending it is a page."""
+    return Path(FRONTIER) / "reports" / f"{dataset}.csv"
 
 
 def source(dataset: str) -> Path:
@@ -118,7 +127,8 @@ class Run:
 
     def analysis_plan(self, analysis: str) -> Path:
         """What an analysis is to measure; the same for all seeds."""
-        return ANALYSES_PLANS / self._variant / f"{analysis}.json"
+        plans = Path(FRONTIER) / "plans" if self.home == FRONTIER else ANALYSES_PLANS
+        return plans / self._variant / f"{analysis}.json"
 
     @property
     def checkpoint(self) -> Path:

@@ -78,7 +78,7 @@ def project_of(origin: Project, folder: Path) -> Project:
 def start_slurm(head: Host, nodes: list[Host], folder: Path, job: str) -> None:
     """Begins a controller, which submits a job as soon as it can, and nodes."""
     folder.mkdir()
-    lines = [f"NodeName={node.name} NodeAddr={node.address} CPUs=1 State=UNKNOWN" for node in nodes]
+    lines = [f"NodeName={node.name} NodeAddr={node.address} CPUs=1 RealMemory=4000 State=UNKNOWN" for node in nodes]
     (folder / "slurm.conf").write_text(CONF.format(head=head.address, nodes="\n".join(lines)), encoding="utf-8")
     (folder / "cgroup.conf").write_text("CgroupPlugin=cgroup/v1\nCgroupAutomount=no\n", encoding="utf-8")
     (folder / "munge.key").write_bytes(os.urandom(128))
@@ -109,7 +109,8 @@ def test_one_worker_two_workers_two_hosts_and_slurm_make_the_same_bytes(small_pr
         project = project_of(small_project, tmp_path / name)
         if name == "SLURM":
             worker = " ".join(WORKER)
-            job = f"sbatch --requeue --array=0-1 --cpus-per-task=1 --output=/dev/null --chdir=/tmp --wrap '{worker} {url}'"
+            options = "--requeue --array=0-1 --cpus-per-task=1 --mem=4000 --output=/dev/null --chdir=/tmp"
+            job = f"sbatch {options} --wrap '{worker} {url}'"
             start_slurm(head, nodes[2:], tmp_path / "slurm", job)
         else:
             for node in nodes[:2]:

@@ -133,3 +133,46 @@ def test_one_class_is_a_pipeline_of_its_own(small_project):
     runs = client.search_runs([client.get_experiment_by_name("latentlab-oneclass").experiment_id])
     logged = {run.info.run_name: run.data.metrics["auroc/activations_nap"] for run in runs}
     assert logged == pytest.approx({f"oneclass-mnist-{seed}": value for seed, value in enumerate(means["auroc"])})
+
+
+def test_the_frontier_is_a_pipeline_of_its_own(small_project):
+    chosen = {
+        "variants": ["mlp_8", "vae_2"],
+        "recipes": ["fast"],
+        "seeds": [0, 1],
+        "analyses": ["compression", "likelihood"],
+    }
+    small_project.write_params({"frontier": chosen}, "analyses/frontier/params.yaml")
+    runs = [f"{name}-mnist-fast-{seed}" for name in chosen["variants"] for seed in (0, 1)]
+    analysed = {f"analyse@{run}-{analysis}" for run in runs for analysis in chosen["analyses"]}
+    ran = small_project.repro("analyses/frontier/dvc.yaml")
+    assert {stage.partition(":")[2] for stage in ran if "frontier" in stage} == (
+        stages_of(*runs) | analysed | {"plan_frontier", "table@mnist"}
+    )
+    folder = small_project.folder / "analyses/frontier"
+    table = pd.read_csv(folder / "reports/mnist.csv")
+    assert table[["variant", "num_seeds", "latent_dim"]].to_numpy().tolist() == [["vae_2", 2, 2], ["mlp_8", 2, 8]]
+    line = table[table["variant"] == "mlp_8"].iloc[0]
+    files = [folder / f"results/mnist/fast/mlp_8/seed_{seed}" for seed in (0, 1)]
+    for column, file, keys in (
+        ("test_mse", "metrics", ["test_mse"]),
+        ("knn_accuracy", "probes", ["knn_accuracy"]),
+        ("bytes_at_4_bits", "compression", ["4", "bytes_amortised"]),
+        ("mse_at_8_bits", "compression", ["8", "mse"]),
+    ):
+        values = []
+        for each in files:
+            value = json.loads((each / f"{file}.json").read_text(encoding="utf-8"))
+            for key in keys:
+                value = value[key]
+            values.append(value)
+        assert line[column] == pytest.approx(np.mean(values)), column
+    assert np.isnan(line["nll"])
+    assert table["nll"][0] > 0
+    assert "| vae_2 | 2 | 2 |" in (folder / "reports/mnist.md").read_text(encoding="utf-8")
+    # what the main pipeline trained with the same numbers has the same errors
+    here, there = (
+        json.loads((root / "results/mnist/fast" / "mlp_8" / "seed_0/metrics.json").read_text(encoding="utf-8"))["test_mse"]
+        for root in (small_project.folder, folder)
+    )
+    assert here == there

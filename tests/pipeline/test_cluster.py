@@ -23,6 +23,7 @@ def test_equal_files_are_one_piece_whenever_they_were_written(tmp_path):
     for name, mode in (("a", 0o600), ("b", 0o644)):
         folder = tmp_path / name
         write(folder / "in", one="1", **{"deeper/two": "2", "__pycache__/x": name})
+        (folder / "in/empty").mkdir()
         (folder / "in/one").chmod(mode)
         os.utime(folder / "in/one", (mode, mode))
         packed.append(cluster.pack([Path("in"), Path("missing")], folder))
@@ -30,6 +31,7 @@ def test_equal_files_are_one_piece_whenever_they_were_written(tmp_path):
     cluster.unpack(packed[0], tmp_path / "c")
     found = {str(path.relative_to(tmp_path / "c")) for path in (tmp_path / "c").rglob("*") if path.is_file()}
     assert found == {"in/one", "in/deeper/two"}
+    assert (tmp_path / "c/in/empty").is_dir()
     assert (tmp_path / "c/in/deeper/two").read_text(encoding="utf-8") == "2"
 
 

@@ -9,7 +9,7 @@ from itertools import product
 
 from latentlab import paths
 from latentlab.errors import UserError, printable
-from latentlab.params import analyses
+from latentlab.params import analyses, frontier
 from latentlab.params.project import Params, load
 from latentlab.paths import Run
 
@@ -17,30 +17,36 @@ from latentlab.paths import Run
 def chosen(project: Params, variants: Sequence[str]) -> list[Run]:
     """The runs of variants, with the data sets, recipes and seeds that are selected.
 
-    If none is named: all selected runs, and those of the analyses and of the study that are trained.
+    If none is named: all selected runs, and those of the analyses, the study and the frontier that are trained.
 
     Raises:
         ParamsError: There is no such variant.
     """
     if variants:
         return [run for name in variants for run in _runs(project, name)]
-    others = [run for name in (*analyses.load().more_variants, *project.found.variants) for run in _runs(project, name)]
+    names = (*analyses.load().more_variants, *project.found.variants, *frontier.load().variants)
+    others = [run for name in names for run in _runs(project, name)]
     return [*project.runs(), *(run for run in others if run.home != paths.MAIN and run.checkpoint.exists())]
 
 
 def _runs(project: Params, name: str) -> list[Run]:
     project.variant(name)
-    selected = project.found if name in project.found.variants else project.run
     home = home_of(name, project)
-    return [Run(name, *each, home) for each in product(project.run.datasets, selected.recipes, selected.seeds)]
+    recipes, seeds = project.run.recipes, project.run.seeds
+    if home in (paths.FOUND_RUNS, paths.FRONTIER):
+        others = project.found if home == paths.FOUND_RUNS else frontier.load()
+        recipes, seeds = others.recipes, others.seeds
+    return [Run(name, *each, home) for each in product(project.run.datasets, recipes, seeds)]
 
 
 def home_of(variant: str, project: Params) -> str:
-    """The home of the runs that the pipelines make of a variant: the study's, the analyses' or that of params.yaml."""
+    """The home of a variant's runs: the study's, the analyses', the frontier's or that of params.yaml's selection."""
     if variant in project.found.variants:
         return paths.FOUND_RUNS
     if variant in project.run.variants or not paths.ANALYSES_PARAMS.exists():
         return paths.MAIN
+    if variant in frontier.load().variants:
+        return paths.FRONTIER
     return paths.MORE if variant in analyses.load().more_variants else paths.MAIN
 
 

@@ -12,6 +12,9 @@ from latentlab.params.variants import Published
 
 # the same for all replicates of a variant
 COUNTS = ("latent_dim", "num_parameters", "num_macs")
+# of an analysis, by their columns in the frontier
+_STORED = (("bytes", "bytes_amortised"), ("mse", "mse"))
+_LIKELIHOOD = ("nll", "nll_standard_error")
 # of each table, in this order
 LEADERBOARD = [
     "variant", "recipe", "num_seeds", "source", "latent_dim", "num_parameters", "num_macs", "test_mse", "test_mse_sd",
@@ -116,6 +119,37 @@ def numbers(nested: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, flo
             yield from numbers(value, f"{prefix}{key}/")
         elif isinstance(value, (int, float)):
             yield f"{prefix}{key}", float(value)
+
+
+def frontier(results: Results, variants: Sequence[str]) -> pd.DataFrame:
+    """The best variants of our own: what the leaderboard has, more errors, and real bytes.
+
+    Args:
+        results: Of their home, with the analyses "compression" and "likelihood" where they were made.
+        variants: Their names.
+
+    Returns:
+        One line per variant and recipe, smallest codes first. Beside columns of `comparison`: `bytes_at_B_bits` of an
+        image, amortised, with B bits for each number of the code, and `mse_at_B_bits` (see
+        `latentlab.evaluation.compression`); `nll` and `nll_standard_error` of a VAE in nats (see
+        `latentlab.evaluation.likelihood`). All are means over the replicates.
+    """
+    lines = []
+    for name, recipe in ((name, recipe) for name in variants for recipe in results.recipes):
+        if replicates := results.of(name, recipe):
+            stored = [each.metrics.get("compression", {}) for each in replicates]
+            likely = [each.metrics.get("likelihood", {}).get("nll", {}) for each in replicates]
+            more = pd.DataFrame(
+                {f"{column}_at_{bits}_bits": numbers[key] for bits, numbers in one.items() for column, key in _STORED}
+                | {"nll": nll.get("mean"), "nll_standard_error": nll.get("standard_error")}
+                for one, nll in zip(stored, likely, strict=True)
+            )
+            means = more.astype(float).mean().to_dict()
+            lines.append(_means(replicates) | means | {"variant": name, "recipe": recipe})
+    table = pd.DataFrame(lines)
+    stored_columns = [column for column in table if "_at_" in str(column)]
+    columns = ["variant", "recipe", "num_seeds", *COMPARISON[:-1], "knn_accuracy", *stored_columns, *_LIKELIHOOD]
+    return table.reindex(columns=columns).sort_values(["latent_dim", "test_mse"], kind="stable").reset_index(drop=True)
 
 
 def summary(table: pd.DataFrame) -> dict[str, dict[str, Any]]:

@@ -65,7 +65,12 @@ class Params(Section):
         for name, variant in self.variants.items():
             if variant.source not in self.sources:
                 faults.append(f"variants.{name}.source: {variant.source!r} is not in sources: {choices(self.sources)}")
-            for recipe in self.found.recipes if name in self.found.variants else self.recipes:
+            needed: list[Recipe] = ["fast"]
+            if name in self.found.variants:
+                needed = self.found.recipes
+            elif name in self.run.variants:
+                needed = self.run.recipes
+            for recipe in needed:
                 settings = self.recipes.get(recipe, {})
                 if variant.training not in settings:
                     faults.append(

@@ -31,7 +31,8 @@ from latentlab.pipeline import workers
 
 # what every stage may read, beside what dvc.yaml says of it
 CODE = (
-    Path("src/latentlab"), paths.PARAMS, paths.ANALYSES_PARAMS, paths.ONECLASS_PARAMS, paths.STUDY_PARAMS, paths.FOUND,
+    Path("src/latentlab"), paths.PARAMS, paths.ANALYSES_PARAMS, paths.ONECLASS_PARAMS, paths.FRONTIER_PARAMS,
+    paths.STUDY_PARAMS, paths.FOUND,
 )  # fmt: skip
 _LOOK_EVERY_SECONDS = 2.0
 _POLL_SECONDS = 0.2
@@ -72,11 +73,11 @@ class WorkerError(MachineError):
 
 
 def pack(files: Iterable[Path], folder: Path = Path()) -> bytes:
-    """Files and folders below a folder, those that are there; equal contents give equal bytes."""
+    """Files and folders below a folder, those that are there, empty ones too; equal contents give equal bytes."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", dereference=True) as archive:
         for path in (folder / each for each in files):
-            for each in sorted(path.rglob("*")) if path.is_dir() else [path]:
+            for each in [path, *sorted(path.rglob("*"))]:
                 if each.exists() and "__pycache__" not in each.parts:
                     archive.add(each, each.relative_to(folder), recursive=False, filter=_plain)
     return buffer.getvalue()
@@ -172,6 +173,7 @@ class Cluster:
         self.address, self.say = address, say
         self.topic = f"latentlab-{uuid4().hex}"
         self._workers: dict[str, _Worker | None] = {}  # by address; None for one that cannot be used
+        self._paused: set[str] = set()  # of them those that take nothing at present, as their memory is full
         self._looked_at = -_LOOK_EVERY_SECONDS
         self._tasks: dict[Future[Ended], _Task] = {}
         self._sent: dict[tuple[Path, ...], Any] = {}
@@ -197,7 +199,7 @@ class Cluster:
 
     def _able(self, on_gpu: bool) -> dict[str, _Worker]:
         """The workers for such a stage: if some have GPUs, these are for what GPUs make faster, and the others are not."""
-        usable = {address: worker for address, worker in self._workers.items() if worker}
+        usable = {key: worker for key, worker in self._workers.items() if worker and key not in self._paused}
         return {key: worker for key, worker in usable.items() if bool(worker.num_gpus) == on_gpu} or usable
 
     def submit(
@@ -278,9 +280,10 @@ class Cluster:
                 self.say(f"worker {about['name']} on {about['host']} is not used: {fault}")
             gpus = int(about["resources"].get("GPU", 0))
             self._workers[address] = None if fault else _Worker(about["nthreads"], gpus)
+        self._paused = {address for address, about in (found or {}).items() if about["status"] != "running"}
         if found is None:
             self._say_trouble(f"the scheduler at {self.address} does not answer: waiting for it (Ctrl-C does not)")
-        elif not any(self._workers.values()):
+        elif not self._able(on_gpu=True):
             self._say_trouble("there is no worker that can be used: waiting for one (Ctrl-C does not)")
         else:
             self._say_trouble("")

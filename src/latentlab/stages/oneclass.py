@@ -9,7 +9,6 @@ from latentlab.evaluation import oneclass
 from latentlab.files import write_json
 from latentlab.params import oneclass as params
 from latentlab.params.project import load
-from latentlab.tracking import oneclass as tracking
 from latentlab.training import devices, plan
 
 
@@ -32,7 +31,6 @@ def main(dataset: str, seed: str) -> None:
     path = paths.oneclass("results", f"{dataset}/seed_{seed}.json")
     path.parent.mkdir(parents=True, exist_ok=True)
     write_json({"provenance": provenance, **numbers}, path)
-    tracking.log(f"oneclass-{dataset}-{seed}", provenance, numbers["model"]["mean"], path)
 
 
 if __name__ == "__main__":

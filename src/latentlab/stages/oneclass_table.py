@@ -1,4 +1,4 @@
-"""Stage `table@dataset` of one class: the AUROC of each class and score, and means over the seeds."""
+"""Stage `table@dataset` of one class: AUROC of each class and score, and means over the seeds; MLflow gets each seed."""
 
 import json
 
@@ -7,13 +7,16 @@ import pandas as pd
 from latentlab import paths, stages
 from latentlab.comparison.tables import markdown, write_csv
 from latentlab.params import oneclass
+from latentlab.tracking import oneclass as tracking
 
 
 def main(dataset: str) -> None:
     """Writes a CSV file with all seeds, and their means in Markdown, of the models and of PCA."""
     lines = []
     for seed in oneclass.load().seeds:
-        content = json.loads(paths.oneclass("results", f"{dataset}/seed_{seed}.json").read_text(encoding="utf-8"))
+        path = paths.oneclass("results", f"{dataset}/seed_{seed}.json")
+        content = json.loads(path.read_text(encoding="utf-8"))
+        tracking.log(f"oneclass-{dataset}-{seed}", content["provenance"], content["model"]["mean"], path)
         for of in ("model", "pca"):
             for name, scores in content[of].items():
                 lines += [

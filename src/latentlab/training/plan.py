@@ -21,6 +21,7 @@ from latentlab.data import images
 from latentlab.errors import UserError
 from latentlab.files import write_json
 from latentlab.params.analyses import Analyses
+from latentlab.params.frontier import Frontier
 from latentlab.params.oneclass import OneClass
 from latentlab.params.project import Params
 from latentlab.params.recipes import Recipe
@@ -138,6 +139,14 @@ def of_analyses(project: Params, analyses: Analyses) -> Iterator[tuple[Path, Pla
             path = paths.Baseline(name, dataset).analysis_plan(analysis)
             content = of_baseline(project, name, dataset, settings[analysis], analysis)
             yield path, content | beside(project, dataset, analysis)
+
+
+def of_frontier(project: Params, frontier: Frontier, analyses: Analyses) -> Iterator[tuple[Path, Plan]]:
+    """The plans of what is measured of the best variants of our own; how they are trained `of_project` says."""
+    runs = product(frontier.variants, project.run.datasets, frontier.recipes)
+    for (name, dataset, recipe), analysis in product(runs, frontier.analyses):
+        run = paths.Run(name, dataset, recipe, 0, paths.FRONTIER)
+        yield run.analysis_plan(analysis), of_analysis(project, name, analysis, analyses.settings[analysis])
 
 
 def write(plan: Plan, path: Path) -> None:
