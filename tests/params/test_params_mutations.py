@@ -72,7 +72,7 @@ def mutated(chance: random.Random) -> tuple[Any, str]:
     return content, "; ".join(changes)
 
 
-@pytest.mark.parametrize("seeds", [range(80), pytest.param(range(80, 400), marks=pytest.mark.slow)])
+@pytest.mark.parametrize("seeds", [range(120), pytest.param(range(120, 400), marks=pytest.mark.slow)])
 def test_every_change_is_a_project_or_one_clear_error(seeds, tmp_path, monkeypatch):
     checked: dict[str, None] = {}
 

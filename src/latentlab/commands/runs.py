@@ -24,7 +24,7 @@ def chosen(project: Params, variants: Sequence[str]) -> list[Run]:
     """
     if variants:
         return [run for name in variants for run in _runs(project, name)]
-    names = (*analyses.load().more_variants, *project.found.variants, *frontier.load().variants)
+    names = (*analyses.load().more_variants, *project.found.variants, *frontier.variants())
     others = [run for name in names for run in _runs(project, name)]
     return [*project.runs(), *(run for run in others if run.home != paths.MAIN and run.checkpoint.exists())]
 
@@ -45,7 +45,7 @@ def home_of(variant: str, project: Params) -> str:
         return paths.FOUND_RUNS
     if variant in project.run.variants or not paths.ANALYSES_PARAMS.exists():
         return paths.MAIN
-    if variant in frontier.load().variants:
+    if variant in frontier.variants():
         return paths.FRONTIER
     return paths.MORE if variant in analyses.load().more_variants else paths.MAIN
 

@@ -71,8 +71,9 @@ def _make_both(run: Run, folders: Sequence[Path]) -> None:
     for folder in folders:
         folder.mkdir()
         (folder / paths.DATA).symlink_to(paths.DATA.resolve(), target_is_directory=True)
-        for path in filter(Path.exists, (paths.PARAMS, paths.ANALYSES_PARAMS, paths.STUDY_PARAMS, paths.FOUND)):
-            (folder / path).parent.mkdir(exist_ok=True)
+        read = (paths.PARAMS, paths.ANALYSES_PARAMS, paths.FRONTIER_PARAMS, paths.STUDY_PARAMS, paths.FOUND)
+        for path in filter(Path.exists, read):
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(path, folder / path)
     for stage in ("plan", "train", "evaluate", "probe"):
         with ExitStack() as both:

@@ -31,3 +31,12 @@ def load(root: Path = Path()) -> Frontier:
     """
     path = root / paths.FRONTIER_PARAMS
     return checked(_File, read_yaml(path), path).frontier
+
+
+def variants() -> list[str]:
+    """The names of the variants; none where the file is missing.
+
+    Raises:
+        ParamsError: As for `load`.
+    """
+    return load().variants if paths.FRONTIER_PARAMS.exists() else []
