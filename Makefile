@@ -12,7 +12,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export PIP_USER := 0
 unexport PIP_TARGET PIP_PREFIX PIP_ROOT
 
-.PHONY: repro look report explore analyses oneclass study all test test-faults check bench ui audit lock clean
+.PHONY: repro look report explore analyses oneclass study all test test-faults test-cluster check bench ui audit lock clean
 # two of the goals must not write to DVC's files at once
 .NOTPARALLEL:
 
@@ -52,15 +52,18 @@ study: $(VENV)/.study
 all: repro analyses study
 
 test: $(VENV)/.test
-	pytest -m "not faults"
+	pytest -m "not faults and not cluster"
 
 test-faults: $(VENV)/.test
 	pytest -m faults tests/faults
 
+test-cluster: $(VENV)/.test
+	pytest -m cluster tests/cluster
+
 check: $(VENV)/.test
 	ruff format --check .
 	ruff check .
-	mypy & pytest -m "not slow and not faults"; tests=$$?; wait $$! && exit $$tests
+	mypy & pytest -m "not slow and not faults and not cluster"; tests=$$?; wait $$! && exit $$tests
 
 # on a machine that has nothing else to do; `latentlab bench --help` has its options
 bench: $(VENV)/.study
