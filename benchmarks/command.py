@@ -12,7 +12,7 @@ import joblib
 import psutil
 import torch
 
-from benchmarks import cluster, flops, loop, profile, quality, repro, runtimes, stages
+from benchmarks import cluster, flops, loop, profile, quality, repro, runtimes, stages, study_throughput
 from benchmarks.page import page
 from benchmarks.processes import processes
 from benchmarks.task import NUM_IMAGES, NUM_ROUNDS, QUICK_NUM_IMAGES, QUICK_NUM_ROUNDS, VARIANTS, Record, Task
@@ -31,8 +31,9 @@ PARTS: dict[str, ModuleType] = {
     "stages": stages,
     "repro": repro,
     "cluster": cluster,
+    "study_throughput": study_throughput,
 }
-ON_REQUEST = {"quality", "repro", "cluster"}  # which take long
+ON_REQUEST = {"quality", "repro", "cluster", "study_throughput"}  # which take long
 RESULTS = Path("benchmarks/results")
 
 
@@ -83,7 +84,9 @@ def run(
             if name in (parts or {*PARTS} - ON_REQUEST):
                 measured = results | {"records": []}
                 for record in part.measure(task):
-                    about = [str(record[key]) for key in ("variant", "recipe", "runtime", "stage") if key in record]
+                    about = [
+                        str(record[key]) for key in ("variant", "recipe", "runtime", "stage", "workers") if key in record
+                    ]
                     print(f"{name}: {', '.join(about)}", file=sys.stderr, flush=True)
                     measured["records"].append(record)
                     if kept:  # now, as the next one may fail

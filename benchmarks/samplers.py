@@ -8,9 +8,8 @@ import argparse
 import statistics
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import optuna
 import torch
@@ -34,16 +33,16 @@ class _Silent:
 
 
 @contextmanager
-def _untracked(*_: object) -> Iterator[_Silent]:
+def untracked(*_: object) -> Iterator[_Silent]:
+    """Of a training nobody is told."""
     yield _Silent()
 
 
 def volume(settings: StudySettings, data: Splits) -> float:
     """Hypervolume of a study that is run here, in memory."""
     study = optuna.create_study(directions=["minimize"] * 3)
-    task = objective.Task(settings, data, torch.device("cpu"), _untracked)
-    with TemporaryDirectory() as folder:
-        worker.work(study, task, settings.num_trials, Path(folder) / "lock")
+    task = objective.Task(settings, data, torch.device("cpu"), untracked)
+    worker.work(study, task, settings.num_trials, nullcontext)
     return trials.dominated_volume(study.get_trials(deepcopy=False), settings)
 
 

@@ -241,7 +241,13 @@ Storage = Annotated[
         "a password in it, set LATENTLAB_STORAGE: everybody can read the arguments of a process",
     ),
 ]
-Parts = Annotated[list[str] | None, typer.Argument(metavar="PART", help="what is measured; else all but quality and repro")]
+Patience = Annotated[
+    float, typer.Option(min=0, metavar="SECONDS", help="how long a database server is waited for that goes away")
+]
+Parts = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="PART", help="what is measured; else all but quality, repro and study_throughput"),
+]
 Measured = Annotated[list[str] | None, typer.Option(metavar="VARIANT", help="of all parts but stages; may be repeated")]
 NumImages = Annotated[int | None, typer.Option(min=64, max=55_000, metavar="N", help="images in a round (default: 8192)")]
 Rounds = Annotated[int | None, typer.Option(min=1, max=1000, metavar="N", help="rounds (default: 5)")]
@@ -438,7 +444,7 @@ app.add_typer(study, name="study", rich_help_panel=PROJECT)
 
 
 @_command(PROJECT, study)
-def run(workers: Workers = None, trials: Trials = None, storage: Storage = None) -> None:
+def run(workers: Workers = None, trials: Trials = None, storage: Storage = None, patience: Patience = 120) -> None:
     """Search on until as many trials are trained as asked for.
 
     Optuna searches for variants of small error, small code and little compute, as study/params.yaml says; the winners are
@@ -447,7 +453,7 @@ def run(workers: Workers = None, trials: Trials = None, storage: Storage = None)
     """
     import latentlab.study.run as search
 
-    search.run(workers, storage, trials)
+    search.run(workers, storage, trials, patience)
 
 
 @_command(PROJECT, study)
@@ -505,8 +511,9 @@ def bench(
     folder benchmarks/, and a machine that has nothing else to do. PART is `loop` (images per second with the published
     settings), `quality` (seconds until the published figures are met: it trains for long, so only when asked for), `flops`
     (share of the machine's matrix products), `profile` (where the rest of the time goes), `runtimes` (torch against ONNX
-    Runtime), `stages` (seconds, memory and start-up of each stage) or `repro` (the default job from nothing, by the
-    clock; only when asked for).
+    Runtime), `stages` (seconds, memory and start-up of each stage), `repro` (the default job from nothing, by the clock)
+    or `study_throughput` (trials per second over the workers of a study, on LATENTLAB_STORAGE); the last two only when
+    asked for.
     """
     if not Path("benchmarks", "command.py").is_file():
         raise UserError("there is no benchmarks/ here: `latentlab bench` runs in the project's folder")

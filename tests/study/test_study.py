@@ -1,110 +1,53 @@
 """The trade-off study: its space, its rules, its workers, and what holds when they are killed."""
 
 import contextlib
+import itertools
 import math
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 import optuna
 import pandas as pd
 import pytest
-import torch
 import yaml
 from dvc.fs import LocalFileSystem
 from dvc.utils.serialize import load_path
 from hypothesis import given, settings, strategies
+from optuna.exceptions import StorageInternalError
+from optuna.storages import RDBStorage
 from optuna.trial import TrialState
+from sqlalchemy.exc import OperationalError
 
 from conftest import PROJECT, ROOT
 from latentlab import paths
-from latentlab.data.images import Images, Splits
 from latentlab.models import check
 from latentlab.params import project as params
 from latentlab.params.strict import ParamsError, read_yaml
-from latentlab.params.study import Halving, Knee, LeastCompute, LowestError, Smallest, StudySettings, load
-from latentlab.study import definition, front, objective, outcome, run, space, trials, worker
+from latentlab.params.study import Halving, Knee, LeastCompute, LowestError, Smallest, load
+from latentlab.study import definition, front, objective, outcome, run, space, storage, trials, worker
 from latentlab.study.front import hypervolume, knee, non_domination_ranks, winner
 from latentlab.study.storage import StorageError, errors_of_storage, open_storage
 from latentlab.study.trials import Reason
 from latentlab.tracking.processes import process_tags
+from small_study import (
+    SMALL_FAMILY,
+    SMALL_SPACE,
+    UNBOUNDED,
+    WILD_TRAINING,
+    Live,
+    content_with,
+    new_study,
+    run_trials,
+    settings_with,
+)
 
 REAL = load(ROOT, PROJECT)
-SMALL_FAMILY = {
-    "depth": [1, 2], "channels": {"low": 2, "high": 6, "step": 2}, "kernel_sizes": [3, 4],
-    "latent_dim": {"low": 2, "high": 6}, "batch_norm": [False, True], "negative_slope": [0.0, 0.1], "loss": "mse",
-}  # fmt: skip
-SMALL_SPACE = {
-    "families": {"strided_cae": SMALL_FAMILY}, "training": {"optimizer.lr": {"low": 0.005, "high": 0.05, "log": True}},
-}  # fmt: skip
-SMALL_TRAINING = {
-    "epochs": 4, "batch_size": 32, "precision": "float32",
-    "optimizer": {"name": "muon", "lr": 0.02, "momentum": 0.95, "newton_schulz_steps": 3, "block": 64, "adamw_lr": 0.003},
-    "schedule": {"name": "constant"},
-}  # fmt: skip
-WILD_TRAINING = SMALL_TRAINING | {"optimizer": {"name": "adam", "lr": 1e30, "weight_decay": 0.0}}
-
 STORAGES = (None, "sqlite:///study.db", "journal:///study.log")
-UNBOUNDED = dict.fromkeys(["validation_mse", "latent_dim", "num_parameters", "num_macs"])
-
-
-def content_with(**changes: Any) -> dict[str, Any]:
-    """The real study/params.yaml with a small study, and some of its keys changed."""
-    content = read_yaml(ROOT / "study/params.yaml")["study"]
-    small = {
-        "space": SMALL_SPACE, "training": SMALL_TRAINING, "known_variants": [], "num_trials": 6,
-        "bounds": UNBOUNDED,
-        "halving": {"first_epoch": 1, "factor": 2, "num_spared": 2},
-    }  # fmt: skip
-    return content | small | changes
-
-
-def settings_with(**changes: Any) -> StudySettings:
-    return StudySettings.model_validate(content_with(**changes))
-
-
-class Live:
-    """Keeps what a trial tells of its training."""
-
-    def __init__(self) -> None:
-        self.epochs: list[dict[str, float]] = []
-        self.ended: tuple[str, dict[str, float]] | None = None
-
-    def log_epoch(self, record: dict[str, float]) -> None:
-        self.epochs.append(record)
-
-    def log_end(self, state: str, values: dict[str, float]) -> None:
-        self.ended = (state, values)
-
-
-def new_study(storage: Any = None) -> optuna.Study:
-    return optuna.create_study(storage=storage, directions=["minimize"] * 3)
-
-
-def run_trials(
-    small: StudySettings, search: optuna.Study | None = None, count: int | None = None, kind: type[Live] = Live
-) -> tuple[optuna.Study, dict[int, Live]]:
-    """Brings a study, by default a new one, to so many trained trials; what each of these told of its training."""
-    images = torch.rand((96, 1, 28, 28), generator=torch.Generator().manual_seed(0))
-    train, validation = (Images(part, torch.zeros(len(part), dtype=torch.int64)) for part in images.split([64, 32]))
-    search = search or new_study()
-    lives: dict[int, Live] = {}
-
-    @contextlib.contextmanager
-    def track(number: int, candidate: dict[str, Any], sizes: dict[str, int]) -> Iterator[Live]:
-        assert candidate["variant"]["family"] in check.FAMILIES
-        assert sizes["num_parameters"] > 0
-        lives[number] = kind()
-        yield lives[number]
-
-    task = objective.Task(small, Splits(train, validation, validation, ["one"]), torch.device("cpu"), track)
-    with TemporaryDirectory() as folder:
-        worker.work(search, task, count or small.num_trials, Path(folder) / "lock")
-    return search, lives
 
 
 def outcomes(search: optuna.Study) -> list[tuple[Any, ...]]:
@@ -446,7 +389,7 @@ def test_a_trial_whose_process_is_gone_is_tried_again():
     killed = search.ask()
     killed.set_user_attr("process", process_tags())
     space.draw(killed, small)
-    assert trials.Watch(1e9).retry_lost(search) == []  # it lives
+    assert trials.Watch(1e9).retry_lost(search, search.trials) == []  # it lives
     killed.set_user_attr("process", process_tags() | {"process.started": f"{process_tags()['process.started']}0"})
     run_trials(small, search)
     assert search.trials[0].state == TrialState.FAIL
@@ -466,23 +409,23 @@ def test_a_trial_of_another_machine_that_falls_silent_is_taken_for_lost():
     errors, lost = [], []
     while len(lost) < 2:  # two that fall silent at the same time may be found by two looks
         talking.set_user_attr("errors", errors := [*errors, 0.1])
-        lost += watch.retry_lost(search)
+        lost += watch.retry_lost(search, search.trials)
         time.sleep(0.01)
     assert time.monotonic() - began >= 0.3
     assert lost == [1, 3]
     assert [trial.state for trial in search.trials] == [
         TrialState.RUNNING, TrialState.FAIL, TrialState.RUNNING, TrialState.FAIL, TrialState.WAITING, TrialState.WAITING,
     ]  # fmt: skip
-    assert trials.Watch(0.3).retry_lost(search) == []  # who begins to watch has heard nobody fall silent
+    assert trials.Watch(0.3).retry_lost(search, search.trials) == []  # who begins to watch has heard nobody fall silent
 
 
 def test_a_trial_of_a_container_with_the_name_of_this_host_is_not_taken_away_at_once():
     search, watch = new_study(), trials.Watch(0.1)
     search.ask().set_user_attr("process", process_tags() | {"process.namespace": "pid:[1]", "process.started": "1 1"})
-    assert watch.retry_lost(search) == []
+    assert watch.retry_lost(search, search.trials) == []
     assert trials.runs_elsewhere(search.trials[0])
     time.sleep(0.1)
-    assert watch.retry_lost(search) == [0]
+    assert watch.retry_lost(search, search.trials) == [0]
 
 
 class Lost:
@@ -584,8 +527,8 @@ def test_a_trial_that_takes_every_worker_down_is_given_up():
         again = search.ask()
         again.set_user_attr("process", {"process.host": "elsewhere"})
         again.set_user_attr("configuration", "x")
-        assert watch.retry_lost(search) == []
-        assert watch.retry_lost(search) == [number]
+        assert watch.retry_lost(search, search.trials) == []
+        assert watch.retry_lost(search, search.trials) == [number]
     assert not search.get_trials(states=(TrialState.WAITING,))
 
 
@@ -678,6 +621,67 @@ def test_a_storage_that_goes_away_in_the_middle_is_named(tmp_path):
         errors_of_storage(url, "tradeoff"),
     ):
         study.ask()
+
+
+@pytest.mark.parametrize("is_lost", [False, True], ids=["a call", "an answer"])
+def test_a_server_that_is_away_now_and_then_changes_nothing(tmp_path, monkeypatch, capsys, is_lost):
+    """Every fifth call fails, before or after it did what it should, and is made again."""
+    small = settings_with(num_trials=4, stale_after_seconds=0.5)
+    expected, calls = outcomes(run_trials(small)[0]), itertools.count(1)
+    backend = RDBStorage(f"sqlite:///{tmp_path}/study.db")
+
+    def call(real: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+        away = next(calls) % 5 == 0
+        result = real(*arguments, **named) if is_lost or not away else None
+        if away:
+            raise StorageInternalError from OperationalError("SELECT 1", {}, Exception("connection refused"))
+        return result
+
+    for name in dir(backend):
+        if name.startswith(("set_", "_set_trial_param", "_get_trials", "_create_new_trial")):
+            monkeypatch.setattr(backend, name, partial(call, getattr(backend, name)))
+    monkeypatch.setattr(storage, "SECONDS_BETWEEN_TRIES", 0)
+    search = new_study(storage.patiently(optuna.storages.get_storage(backend), storage.Patience("postgresql://here", 9)))
+    _, lives = run_trials(small, search)
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) > 20
+    place = "study.storage: postgresql://here"
+    assert set(said) == {
+        f"{place} does not answer: connection refused; waiting for it for at most 9 s",
+        f"{place} answers again",
+    }
+    counts = trials.counts(search.trials)
+    assert (counts.trained, counts.running) == (4, 0)
+    assert sum(live.ended is not None for live in lives.values()) == 4
+    if not is_lost:
+        assert outcomes(search) == expected
+        assert counts.retried == counts.waiting == 0
+
+
+def test_a_server_that_stays_away_is_waited_for_once_and_not_while_ctrl_c_is_obeyed(monkeypatch, capsys):
+    calls = 0
+
+    def away() -> None:
+        nonlocal calls
+        calls += 1
+        raise OperationalError("SELECT 1", {}, Exception("connection refused"))
+
+    monkeypatch.setattr(storage, "SECONDS_BETWEEN_TRIES", 0.05)
+    patience = storage.Patience("postgresql://me:secret@here", 0.3)
+    try:
+        raise KeyboardInterrupt
+    except KeyboardInterrupt:
+        with pytest.raises(OperationalError):
+            patience(away)
+    assert (calls, capsys.readouterr().err) == (1, "")
+    began = time.monotonic()
+    for _ in range(2):
+        with pytest.raises(OperationalError):
+            patience(away)
+        patience(str)  # from a cache
+    assert 0.3 <= time.monotonic() - began < 0.6
+    line = "study.storage: postgresql://me:***@here does not answer: connection refused; waiting for it for at most 0 s\n"
+    assert capsys.readouterr().err == line
 
 
 def test_what_optunas_own_commands_leave_is_no_trial_of_ours(tmp_path):

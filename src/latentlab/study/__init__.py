@@ -7,7 +7,8 @@ from contextlib import contextmanager
 import optuna
 from optuna.exceptions import ExperimentalWarning
 
-optuna.logging.set_verbosity(optuna.logging.WARNING)  # how far the study is, we say ourselves
+# how far the study is, and what is wrong with its storage, we say ourselves
+optuna.logging.set_verbosity(optuna.logging.ERROR)
 
 
 @contextmanager

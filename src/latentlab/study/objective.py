@@ -54,9 +54,10 @@ def run(study: optuna.Study, trial: optuna.Trial, task: Task) -> None:
         print(f"trial {trial.number} is dropped: it was taken for lost, or somebody has ended it", file=sys.stderr)
     except BaseException as error:
         with suppress(UpdateFinishedTrialError):
-            trials.tell(study, trial.number, state=TrialState.FAIL)
-            if not isinstance(error, Exception):
-                trials.try_again(study, study.get_trials(deepcopy=False)[trial.number], most=None)
+            if isinstance(error, Exception):
+                trials.tell(study, trial.number, state=TrialState.FAIL)
+            else:
+                trials.give_back(study, trial.number, most=None)
         raise
 
 

@@ -3,12 +3,12 @@
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
 
 import joblib
 import optuna
-from filelock import FileLock
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
 from tqdm import tqdm
@@ -23,18 +23,19 @@ from latentlab.study import outcome, space, trials, without_warnings, worker
 from latentlab.study.definition import FREE, basis, definition
 from latentlab.study.front import OBJECTIVES
 from latentlab.study.standing import StudyError, line, print_standing, url_of
-from latentlab.study.storage import errors_of_storage, open_storage
+from latentlab.study.storage import Patience, errors_of_opening, errors_of_storage, lock_of, open_storage
 from latentlab.tracking import describe, registry, runs, store
 from latentlab.tracking.trials import close_parent, open_parent
 
 
-def run(num_workers: int | None, storage_url: str | None, num_trials: int | None) -> None:
+def run(num_workers: int | None, storage_url: str | None, num_trials: int | None, patience_seconds: float) -> None:
     """Brings the study to its number of trained trials, from wherever it is, and writes its results.
 
     Args:
         num_workers: Processes of this machine that run trials; as many as it has cores if None.
         storage_url: In the place of the one in the variable LATENTLAB_STORAGE, or else in study/params.yaml.
         num_trials: In the place of the one in study/params.yaml.
+        patience_seconds: How long a database server is waited for that goes away; at the beginning it must be there.
 
     Raises:
         UserError: Anything that a user can mend; all of it before any training but the end of all workers.
@@ -45,8 +46,10 @@ def run(num_workers: int | None, storage_url: str | None, num_trials: int | None
     num_trials = num_trials or settings.num_trials
     space.check(project, settings)
     paths.STUDY_LOCK.parent.mkdir(exist_ok=True)
-    with FileLock(paths.STUDY_LOCK):  # two that make the tables of one database at the same time break it
-        study = open_study(project, settings, url, definition(basis(project, settings)))
+    patience = Patience(url, 0)
+    with errors_of_opening(url), lock_of(url, patience)():  # two that make the tables of one database at once break it
+        study = open_study(project, settings, url, definition(basis(project, settings)), patience)
+    patience.seconds = patience_seconds
     place = without_passwords(url, url)
     note = f"The trade-off study `{settings.name}` in `{place}`: {num_trials} trials of sampler {settings.sampler}."
     described = settings.model_dump(exclude=FREE | {"space"})
@@ -56,7 +59,8 @@ def run(num_workers: int | None, storage_url: str | None, num_trials: int | None
     try:
         with errors_of_storage(url, settings.name):
             try:
-                _work(study, settings, num_workers or joblib.cpu_count(), num_trials, url, parent)
+                started = worker.started(num_workers or joblib.cpu_count(), url, patience_seconds, num_trials, parent)
+                _work(study, settings, started, num_trials)
                 status = "FINISHED"
             except (KeyboardInterrupt, SystemExit):
                 status = "KILLED"
@@ -93,7 +97,9 @@ def register() -> None:
     write_json(registered, paths.STUDY_REGISTERED)
 
 
-def open_study(project: Params, settings: StudySettings, url: str, wanted: dict[str, str]) -> optuna.Study:
+def open_study(
+    project: Params, settings: StudySettings, url: str, wanted: dict[str, str], patience: Patience | None = None
+) -> optuna.Study:
     """The study, with the known variants in its queue; made if it is not there yet.
 
     Raises:
@@ -101,7 +107,7 @@ def open_study(project: Params, settings: StudySettings, url: str, wanted: dict[
     """
     with without_warnings():
         study = optuna.create_study(
-            study_name=settings.name, storage=open_storage(url), directions=["minimize"] * 3, load_if_exists=True
+            study_name=settings.name, storage=open_storage(url, patience), directions=["minimize"] * 3, load_if_exists=True
         )
         there = study.get_trials(deepcopy=False)
         is_ours = study.directions == [StudyDirection.MINIMIZE] * 3
@@ -122,15 +128,17 @@ def open_study(project: Params, settings: StudySettings, url: str, wanted: dict[
     return study
 
 
-def _work(study: optuna.Study, settings: StudySettings, num_workers: int, num_trials: int, url: str, parent: str) -> None:
+def _work(
+    study: optuna.Study, settings: StudySettings, started: AbstractContextManager[list[SpawnProcess]], num_trials: int
+) -> None:
     """Runs the workers to their end, or stops them with this process."""
-    with worker.started(num_workers, url, num_trials, parent) as workers:
+    with started as workers:
         _watch(study, settings, workers, num_trials)
     num_failed = sum(each.exitcode != 0 for each in workers)
-    if num_failed == num_workers:
+    if num_failed == len(workers):
         raise StudyError("all workers have stopped, see above; the trials that have ended are kept")
     if num_failed:
-        print(f"{num_failed} of {num_workers} workers stopped before the end, see above", file=sys.stderr)
+        print(f"{num_failed} of {len(workers)} workers stopped before the end, see above", file=sys.stderr)
 
 
 def _watch(study: optuna.Study, settings: StudySettings, workers: Sequence[SpawnProcess], num_trials: int) -> None:

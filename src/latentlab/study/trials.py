@@ -15,6 +15,7 @@ A trial's user attributes, all made here or in `latentlab.study.objective`:
 
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -140,22 +141,25 @@ class Watch:
         self.stale_after_seconds = stale_after_seconds
         self.heard: dict[int, tuple[tuple[int, int], float]] = {}  # of a trial: what it had said, and when that was new
 
-    def retry_lost(self, study: optuna.Study) -> list[int]:
+    def retry_lost(self, study: optuna.Study, there: Iterable[FrozenTrial]) -> list[int]:
         """Trials whose worker is gone end as failed, and wait to be tried again.
+
+        Args:
+            study: The study.
+            there: Its trials.
 
         Returns:
             Their numbers.
         """
         lost = []
-        for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+        for trial in there:
+            if trial.state != TrialState.RUNNING:
+                continue
             gone = self._is_silent(trial) if runs_elsewhere(trial) else is_gone(trial.user_attrs["process"])
             if gone:
-                try:
-                    tell(study, trial.number, state=TrialState.FAIL)
-                except UpdateFinishedTrialError:  # it has ended meanwhile, or somebody else was faster
-                    continue
-                try_again(study, study.get_trials(deepcopy=False)[trial.number], MAX_RETRIES)
-                lost.append(trial.number)
+                with suppress(UpdateFinishedTrialError):  # it has ended meanwhile, or somebody else was faster
+                    give_back(study, trial.number, MAX_RETRIES)
+                    lost.append(trial.number)
         return lost
 
     def _is_silent(self, trial: FrozenTrial) -> bool:
@@ -181,10 +185,25 @@ def tell(study: optuna.Study, number: int, values: Sequence[float] | None = None
     """
     try:
         study.tell(number, values, state=state)
-    except ValueError as error:
-        if study.get_trials(deepcopy=False)[number].state.is_finished():
-            raise UpdateFinishedTrialError(str(error)) from None
-        raise
+    except (ValueError, UpdateFinishedTrialError) as error:
+        there = study.get_trials(deepcopy=False)[number]
+        if not there.state.is_finished():
+            raise
+        told = state or TrialState.COMPLETE, values and list(values)
+        # nobody but its worker ends it so: it has told this before, and the answer was lost
+        if state != TrialState.FAIL and (there.state, there.values) == told:
+            return
+        raise UpdateFinishedTrialError(str(error)) from None
+
+
+def give_back(study: optuna.Study, number: int, most: int | None) -> None:
+    """Ends a trial that nobody works on as failed, and does for it what `try_again` does.
+
+    Raises:
+        UpdateFinishedTrialError: It has ended before.
+    """
+    tell(study, number, state=TrialState.FAIL)
+    try_again(study, study.get_trials(deepcopy=False)[number], most)
 
 
 def try_again(study: optuna.Study, trial: FrozenTrial, most: int | None) -> None:

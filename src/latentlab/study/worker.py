@@ -4,14 +4,14 @@ import hashlib
 import multiprocessing
 import signal
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import partial
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
 
 import optuna
-from filelock import FileLock
+from optuna.exceptions import UpdateFinishedTrialError
 from optuna.samplers import BaseSampler, NSGAIISampler, RandomSampler, TPESampler
 
 from latentlab import paths, stages
@@ -21,7 +21,7 @@ from latentlab.params import study as study_params
 from latentlab.params.project import load
 from latentlab.params.study import StudySettings
 from latentlab.study import objective, trials, without_warnings
-from latentlab.study.storage import errors_of_storage, open_storage
+from latentlab.study.storage import LockLostError, Patience, errors_of_storage, lock_of, open_storage
 from latentlab.tracking.trials import tracker
 from latentlab.training import devices, plan
 
@@ -35,12 +35,15 @@ class ExhaustedError(UserError):
 
 
 @contextmanager
-def started(num_workers: int, url: str, num_trials: int, parent_run: str) -> Iterator[list[SpawnProcess]]:
+def started(
+    num_workers: int, url: str, patience_seconds: float, num_trials: int, parent_run: str
+) -> Iterator[list[SpawnProcess]]:
     """Workers of this machine, which are stopped at the end of the block.
 
     Args:
         num_workers: How many processes.
         url: Of the storage, which has the study.
+        patience_seconds: How long a database server is waited for that goes away.
         num_trials: As for `work`.
         parent_run: ID of the study's MLflow run.
     """
@@ -50,7 +53,8 @@ def started(num_workers: int, url: str, num_trials: int, parent_run: str) -> Ite
     heard = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         for _ in range(num_workers):
-            process = context.Process(target=stages.start, args=(partial(_run, url, num_trials, parent_run), []))
+            task = partial(_run, url, patience_seconds, num_trials, parent_run)
+            process = context.Process(target=stages.start, args=(task, []))
             process.start()
             workers.append(process)
         signal.signal(signal.SIGINT, heard)
@@ -63,10 +67,9 @@ def started(num_workers: int, url: str, num_trials: int, parent_run: str) -> Ite
             process.join()
 
 
-def _run(url: str, num_trials: int, parent_run: str) -> None:
+def _run(url: str, patience_seconds: float, num_trials: int, parent_run: str) -> None:
     project = load()
     settings = study_params.load(Path(), project)
-    study = optuna.load_study(study_name=settings.name, storage=open_storage(url))
     dataset, device = project.run.datasets[0], devices.resolve(project.device)
     images_of = project.datasets[dataset]
     data = images.load(paths.data(dataset), images_of.split)
@@ -82,11 +85,18 @@ def _run(url: str, num_trials: int, parent_run: str) -> None:
     }
     track = tracker(settings.name, parent_run, common)
     task = objective.Task(settings, data, device, track, images_of.num_passes(len(data.train)))
-    with errors_of_storage(url, settings.name):
-        work(study, task, num_trials, paths.STUDY_LOCK)
+    patience = Patience(url, patience_seconds)
+    try:
+        with errors_of_storage(url, settings.name):
+            study = optuna.load_study(study_name=settings.name, storage=open_storage(url, patience))
+            work(study, task, num_trials, lock_of(url, patience))
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it ends by itself now
 
 
-def work(study: optuna.Study, task: objective.Task, num_trials: int, lock: Path) -> None:
+def work(
+    study: optuna.Study, task: objective.Task, num_trials: int, lock: Callable[[], AbstractContextManager[object]]
+) -> None:
     """Asks for trials and runs them until `num_trials` are trained, or under way on this machine.
 
     A worker whose parent process is gone does not begin another trial.
@@ -94,8 +104,8 @@ def work(study: optuna.Study, task: objective.Task, num_trials: int, lock: Path)
     Args:
         study: The study.
         task: What its trials share.
-        num_trials: The budget, over all workers. Workers that share `lock` keep it exactly.
-        lock: A file; a trial is counted and asked for by one process at a time.
+        num_trials: The budget, over all workers. Workers that share a lock keep it exactly.
+        lock: As `storage.lock_of` says: a trial is counted and asked for by one process at a time.
 
     Raises:
         ExhaustedError: Far more trials had to be turned down than were trained.
@@ -103,23 +113,31 @@ def work(study: optuna.Study, task: objective.Task, num_trials: int, lock: Path)
     settings = task.settings
     watch, parent = trials.Watch(settings.stale_after_seconds), multiprocessing.parent_process()
     while parent is None or parent.is_alive():
-        with FileLock(lock):
-            watch.retry_lost(study)
-            asked = study.get_trials(deepcopy=False)
-            counts = trials.counts(asked)
-            enough = counts.trained >= num_trials
-            if enough and not any(map(trials.runs_elsewhere, asked)):
-                return
-            if not enough and counts.untrained > MOST_ASKED_PER_TRAINED * (counts.trained + 1):
-                raise ExhaustedError(
-                    f"study {settings.name!r}: {counts.untrained} trials were above a bound, did not fit or were there "
-                    f"before, {counts.trained} were trained: widen study.space or study.bounds in {paths.STUDY_PARAMS}"
-                )
-            if not enough:
-                # each once, however often it was tried: so an interruption does not change what the next one draws
-                study.sampler = sampler(settings, counts.trained + counts.untrained)
-                trial = study.ask()
-        if enough:  # a worker of another machine may still be lost, and then its trial is one for this one
+        trial: optuna.Trial | None = None
+        try:
+            with lock():
+                asked = study.get_trials(deepcopy=False)
+                if watch.retry_lost(study, asked):
+                    asked = study.get_trials(deepcopy=False)
+                counts = trials.counts(asked)
+                enough = counts.trained >= num_trials
+                if enough and not any(map(trials.runs_elsewhere, asked)):
+                    return
+                if not enough and counts.untrained > MOST_ASKED_PER_TRAINED * (counts.trained + 1):
+                    raise ExhaustedError(
+                        f"study {settings.name!r}: {counts.untrained} trials were above a bound, did not fit or were there "
+                        f"before, {counts.trained} were trained: widen study.space or study.bounds in {paths.STUDY_PARAMS}"
+                    )
+                if not enough:
+                    # each once, however often it was tried: so an interruption does not change what the next one draws
+                    study.sampler = sampler(settings, counts.trained + counts.untrained)
+                    trial = study.ask()
+        except LockLostError:  # somebody else may have asked for the last one meanwhile
+            if trial is not None:
+                with suppress(UpdateFinishedTrialError):
+                    trials.give_back(study, trial.number, most=None)
+            continue
+        if trial is None:  # a worker of another machine may still be lost, and then its trial is one for this one
             time.sleep(SECONDS_BETWEEN_LOOKS)
         else:
             objective.run(study, trial, task)
