@@ -216,7 +216,7 @@ Jobs = Annotated[
 Cluster = Annotated[
     str | None,
     typer.Option(
-        envvar="DASK_SCHEDULER_ADDRESS", metavar="ADDRESS", help="of a Dask scheduler, whose workers run what takes long"
+        envvar="DASK_SCHEDULER_ADDRESS", metavar="ADDRESS", help="of a Dask scheduler, whose workers do what takes long"
     ),
 ]
 Offline = Annotated[
@@ -444,16 +444,22 @@ app.add_typer(study, name="study", rich_help_panel=PROJECT)
 
 
 @_command(PROJECT, study)
-def run(workers: Workers = None, trials: Trials = None, storage: Storage = None, patience: Patience = 120) -> None:
+def run(
+    workers: Workers = None,
+    trials: Trials = None,
+    storage: Storage = None,
+    patience: Patience = 120,
+    cluster: Cluster = None,
+) -> None:
     """Search on until as many trials are trained as asked for.
 
     Optuna searches for variants of small error, small code and little compute, as study/params.yaml says; the winners are
     variants then, in study/found.yaml. After Ctrl-C, or when a worker was killed, `run` goes on where it was. Workers on
-    other machines share the study if they are given the same storage.
+    other machines share the study if they are given the same storage; or a Dask cluster runs them, on a database server.
     """
     import latentlab.study.run as search
 
-    search.run(workers, storage, trials, patience)
+    search.run(workers, storage, trials, patience, cluster)
 
 
 @_command(PROJECT, study)

@@ -2,12 +2,15 @@
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
+import pandas as pd
 import psutil
 import pytest
 
@@ -245,6 +248,51 @@ def test_two_drivers_at_once(cluster, project, wanted, tmp_path):
         ended_well(process, host)
     for each in (project, other):
         check(each, wanted, RUN)
+
+
+def start_postgres(host: Host, folder: Path) -> str:
+    """Begins a PostgreSQL on a host, for all hosts; its URL."""
+    found = [path for path in (shutil.which("initdb"), *Path("/usr/lib/postgresql").glob("*/bin/initdb")) if path]
+    if not found:
+        pytest.skip("PostgreSQL is not here: apt-get install postgresql")
+    programs, data = Path(found[0]).resolve().parent, folder / "data"
+    shutil.chown(folder, "postgres")
+    made = [programs / "initdb", "--username=me", "--auth=trust", "-D", data]
+    subprocess.run(made, check=True, capture_output=True, cwd="/", user="postgres")
+    with (data / "pg_hba.conf").open("a", encoding="ascii") as rules:
+        rules.write("host all all 10.77.0.0/24 trust\n")
+    user = ("setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups")
+    host.start(*user, str(programs / "postgres"), "-D", str(data), "-h", host.address, "-k", "", folder=Path("/"))
+    wait_for(lambda: "ready to accept connections" in host.said(), 30, host.said())
+    return f"postgresql+psycopg://me@{host.address}:5432/postgres"
+
+
+def test_a_host_that_is_killed_in_a_trial_of_a_study_loses_nothing(cluster, project):
+    content = project.params("study/params.yaml")
+    content["study"] |= {"num_trials": 8, "stale_after_seconds": 15, "halving": None}
+    project.write_params(content, "study/params.yaml")
+    with TemporaryDirectory() as folder:  # which the user postgres may enter
+        project.environment["LATENTLAB_STORAGE"] = start_postgres(cluster.head, Path(folder))
+        hosts = [cluster.worker(name, project) for name in ("a", "b")]
+        command = ("latentlab", "study", "run", "--cluster", cluster.url)
+        process = cluster.driver.start(*command, environment=project.environment, folder=project.folder)
+        for host in hosts:
+            wait_for(host.has_stage, 60, cluster.driver.said())
+        wait_for(lambda: "on the front" in cluster.driver.said(), 120, cluster.driver.said())
+        hosts[0].kill()
+        said = ended_well(process, cluster.driver)
+        cluster.head.kill()
+    trials = pd.read_csv(project.folder / "study/search/trials.csv")
+    trained = trials[trials["state"].isin(["finished", "stopped"])]
+    assert len(trained) == 8, said
+    assert "a worker of the study is lost" in said
+    assert said.count("on the front") >= 1
+
+
+def test_a_study_on_a_cluster_needs_a_storage_that_others_reach(project):
+    code, said = project.attempt("latentlab", "study", "run", "--cluster", "tcp://127.0.0.1:9")
+    assert code == 2
+    assert "--cluster needs a storage that other machines reach, sqlite:///study/study.db is a file of this one" in said
 
 
 def test_nothing_answers_at_the_address(project):

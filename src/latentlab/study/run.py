@@ -4,7 +4,6 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from multiprocessing.context import SpawnProcess
 from pathlib import Path
 
 import joblib
@@ -28,13 +27,20 @@ from latentlab.tracking import describe, registry, runs, store
 from latentlab.tracking.trials import close_parent, open_parent
 
 
-def run(num_workers: int | None, storage_url: str | None, num_trials: int | None, patience_seconds: float) -> None:
+def run(
+    num_workers: int | None,
+    storage_url: str | None,
+    num_trials: int | None,
+    patience_seconds: float,
+    cluster: str | None = None,
+) -> None:
     """Brings the study to its number of trained trials, from wherever it is, and writes its results.
 
     Args:
         num_workers: Processes of this machine that run trials; as many as it has cores if None.
         storage_url: In the place of the one in the variable LATENTLAB_STORAGE, or else in study/params.yaml.
         num_trials: In the place of the one in study/params.yaml.
+        cluster: Address of a Dask scheduler, whose workers run the trials; None for this machine.
         patience_seconds: How long a database server is waited for that goes away; at the beginning it must be there.
 
     Raises:
@@ -59,7 +65,12 @@ def run(num_workers: int | None, storage_url: str | None, num_trials: int | None
     try:
         with errors_of_storage(url, settings.name):
             try:
-                started = worker.started(num_workers or joblib.cpu_count(), url, patience_seconds, num_trials, parent)
+                about = (url, patience_seconds, num_trials, parent)
+                started: AbstractContextManager[worker.Workers] = (
+                    worker.on_cluster(cluster, *about, project.run.datasets[0])
+                    if cluster
+                    else worker.started(num_workers or joblib.cpu_count(), *about)
+                )
                 _work(study, settings, started, num_trials)
                 status = "FINISHED"
             except (KeyboardInterrupt, SystemExit):
@@ -129,19 +140,20 @@ def open_study(
 
 
 def _work(
-    study: optuna.Study, settings: StudySettings, started: AbstractContextManager[list[SpawnProcess]], num_trials: int
+    study: optuna.Study, settings: StudySettings, started: AbstractContextManager[worker.Workers], num_trials: int
 ) -> None:
     """Runs the workers to their end, or stops them with this process."""
     with started as workers:
         _watch(study, settings, workers, num_trials)
-    num_failed = sum(each.exitcode != 0 for each in workers)
-    if num_failed == len(workers):
+    codes = workers.exit_codes()
+    num_failed = sum(code not in (0, None) for code in codes)
+    if codes and num_failed == len(codes):
         raise StudyError("all workers have stopped, see above; the trials that have ended are kept")
     if num_failed:
-        print(f"{num_failed} of {len(workers)} workers stopped before the end, see above", file=sys.stderr)
+        print(f"{num_failed} of {len(codes)} workers stopped before the end, see above", file=sys.stderr)
 
 
-def _watch(study: optuna.Study, settings: StudySettings, workers: Sequence[SpawnProcess], num_trials: int) -> None:
+def _watch(study: optuna.Study, settings: StudySettings, workers: worker.Workers, num_trials: int) -> None:
     """Shows how far the study is, until the last worker has ended."""
     said: set[str] = set()
     counts = trials.counts(study.get_trials(deepcopy=False))
@@ -154,7 +166,7 @@ def _watch(study: optuna.Study, settings: StudySettings, workers: Sequence[Spawn
     ) as bar:
         running = True
         while running:
-            running = any(each.is_alive() for each in workers)
+            running = workers.work_on(counts.trained >= num_trials)
             found = study.get_trials(deepcopy=False)
             counts = trials.counts(found)
             news = [f"on the front: {line(trial, settings)}" for trial in trials.front(found, settings)]

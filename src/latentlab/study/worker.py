@@ -2,13 +2,17 @@
 
 import hashlib
 import multiprocessing
+import os
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import partial
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
+from typing import Protocol
 
 import optuna
 from optuna.exceptions import UpdateFinishedTrialError
@@ -16,11 +20,15 @@ from optuna.samplers import BaseSampler, NSGAIISampler, RandomSampler, TPESample
 
 from latentlab import paths, stages
 from latentlab.data import images
+from latentlab.environment import LOGGED_LATER
 from latentlab.errors import UserError
 from latentlab.params import study as study_params
 from latentlab.params.project import load
 from latentlab.params.study import StudySettings
+from latentlab.pipeline.cluster import CODE, Cluster, Ended, connected
+from latentlab.pipeline.workers import THREADS, USER
 from latentlab.study import objective, trials, without_warnings
+from latentlab.study.standing import STORAGE
 from latentlab.study.storage import LockLostError, Patience, errors_of_storage, lock_of, open_storage
 from latentlab.tracking.trials import tracker
 from latentlab.training import devices, plan
@@ -28,16 +36,98 @@ from latentlab.training import devices, plan
 # trials that are not trained cost next to nothing; but if nearly all are such, the bounds leave hardly anything
 MOST_ASKED_PER_TRAINED = 50
 SECONDS_BETWEEN_LOOKS = 1.0
+# of the workers on a cluster, with a clear error; after that none begins any more
+MOST_FAILED = 3
 
 
 class ExhaustedError(UserError):
     """Nearly every trial is one that must not be trained or was trained before."""
 
 
+class Workers(Protocol):
+    """The workers of a study, here or elsewhere."""
+
+    def work_on(self, is_enough: bool) -> bool:
+        """Whether one of them works; while it is not enough, more may begin."""
+
+    def exit_codes(self) -> list[int | None]:
+        """Of each that has begun."""
+
+
+class Processes:
+    """Workers of this machine."""
+
+    def __init__(self, processes: list[SpawnProcess]) -> None:
+        self.processes = processes
+
+    def work_on(self, is_enough: bool) -> bool:  # noqa: ARG002, D102
+        return any(each.is_alive() for each in self.processes)
+
+    def exit_codes(self) -> list[int | None]:  # noqa: D102
+        return [each.exitcode for each in self.processes]
+
+
+class Elsewhere:
+    """Workers on a cluster: as many as it has threads, whatever comes and goes, until too many have failed.
+
+    They get the images and the URL of the storage, and of the caller's variables those of an MLflow server.
+    """
+
+    def __init__(self, cluster: Cluster, url: str, command: str, dataset: str) -> None:
+        self.cluster, self.command = cluster, command
+        self.inputs = [CODE, (paths.data(dataset),)]
+        server = {name: value for name, value in os.environ.items() if name.startswith("MLFLOW_TRACKING_")}
+        has_server = server.get("MLFLOW_TRACKING_URI", "").startswith("http")
+        self.variables = {**dict.fromkeys(THREADS, "1"), "TQDM_DISABLE": "1", STORAGE: url}
+        self.variables |= server if has_server else {LOGGED_LATER: "1"}
+        self.futures: list[Future[Ended]] = []
+        self.ended: list[Future[Ended]] = []
+
+    def work_on(self, is_enough: bool) -> bool:  # noqa: D102
+        self.cluster.look()
+        for future in (each for each in self.futures if each.done() and each not in self.ended):
+            self.ended.append(future)
+            self.cluster.done(future)
+            if error := future.exception():
+                print(f"a worker of the study is lost ({type(error).__name__})", file=sys.stderr)
+            elif future.result().code:
+                print(future.result().output.strip(), file=sys.stderr)
+        may_begin = not is_enough and self.exit_codes().count(USER) < MOST_FAILED
+        while may_begin and self.cluster.has_room(on_gpu=True):
+            name = f"trials-{len(self.futures)}"
+            future = self.cluster.submit(name, [self.command], self.variables, self.inputs, [], on_gpu=True)
+            self.futures.append(future)
+        return may_begin or len(self.ended) < len(self.futures)
+
+    def exit_codes(self) -> list[int | None]:
+        """None of one that was lost with its machine: its trial is tried again, and another worker begins."""
+        return [None if each.exception() else each.result().code for each in self.ended]
+
+
 @contextmanager
-def started(
-    num_workers: int, url: str, patience_seconds: float, num_trials: int, parent_run: str
-) -> Iterator[list[SpawnProcess]]:
+def on_cluster(
+    address: str, url: str, patience_seconds: float, num_trials: int, parent_run: str, dataset: str
+) -> Iterator[Elsewhere]:
+    """Workers on the cluster of that address, which are asked to end at the end of the block; see `started`.
+
+    Raises:
+        UserError: The storage is a file, or the cluster cannot be used.
+    """
+    if url.startswith(("sqlite:", "journal:")):
+        raise UserError(
+            f"--cluster needs a storage that other machines reach, {url} is a file of this one: "
+            "--storage postgresql://USER@HOST/DATABASE"
+        )
+    command = f"python -m latentlab.stages.study_worker {num_trials} {patience_seconds} {parent_run}"
+    with connected(address, lambda text: print(text, file=sys.stderr)) as cluster:
+        try:
+            yield Elsewhere(cluster, url, command, dataset)
+        finally:
+            cluster.cancel()
+
+
+@contextmanager
+def started(num_workers: int, url: str, patience_seconds: float, num_trials: int, parent_run: str) -> Iterator[Processes]:
     """Workers of this machine, which are stopped at the end of the block.
 
     Args:
@@ -53,12 +143,12 @@ def started(
     heard = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         for _ in range(num_workers):
-            task = partial(_run, url, patience_seconds, num_trials, parent_run)
+            task = partial(run, url, patience_seconds, num_trials, parent_run)
             process = context.Process(target=stages.start, args=(task, []))
             process.start()
             workers.append(process)
         signal.signal(signal.SIGINT, heard)
-        yield workers
+        yield Processes(workers)
     finally:
         signal.signal(signal.SIGINT, heard)
         for process in workers:
@@ -67,7 +157,8 @@ def started(
             process.join()
 
 
-def _run(url: str, patience_seconds: float, num_trials: int, parent_run: str) -> None:
+def run(url: str, patience_seconds: float, num_trials: int, parent_run: str) -> None:
+    """What a worker does: see `started`."""
     project = load()
     settings = study_params.load(Path(), project)
     dataset, device = project.run.datasets[0], devices.resolve(project.device)
