@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -145,8 +146,11 @@ def upsampled(**changes: object) -> Variant:
 
 VARIANTS = {
     name: PROJECT.variant(name)
-    for name in ("cae_batch_norm", "mlp_8", "conv_ae", "compress_transposed", "vae_2", "ae_2", "superres_64", "conv_bn_64")
-} | {"upsampled": upsampled()}
+    for name in (
+        "cae_batch_norm", "mlp_8", "conv_ae", "compress_transposed", "vae_2", "ae_2", "superres_64", "conv_bn_64",
+        "vae_40_binary",
+    )
+} | {"upsampled": upsampled()}  # fmt: skip
 
 
 @pytest.mark.parametrize("family", check.FAMILIES)
@@ -269,7 +273,7 @@ def test_bce_and_mse_are_means_over_pixels_as_torch_defines_them():
         assert torch.allclose(reconstruction_loss(model, x, target, kind)["loss"], reference(output, target), rtol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["cae_baseline", "mlp_8", "vae_2", "superres_64"])
+@pytest.mark.parametrize("name", ["cae_baseline", "mlp_8", "vae_2", "superres_64", "vae_40_binary"])
 def test_in_evaluation_mode_the_losses_have_the_error_of_the_reconstructions(name):
     model = models.build(PROJECT.variant(name), SHAPE, 0)
     x, target = batch(name)
@@ -293,6 +297,56 @@ def test_vae_loss_against_torch_distributions():
     assert torch.allclose(losses["bce_sum"], bce, rtol=1e-4)
     assert torch.allclose(losses["loss"], bce + kl, rtol=1e-4)
     assert torch.equal(model.encode(x), mean)
+
+
+def seen_by_the_encoder(model: models.Autoencoder, x: torch.Tensor, target: torch.Tensor, seed: int) -> torch.Tensor:
+    """The images that `loss` gives to the encoder."""
+    seen: list[torch.Tensor] = []
+    hook = next(model.encoder.children()).register_forward_pre_hook(lambda _module, given: seen.append(given[0]))
+    model.loss(x, target, torch.Generator().manual_seed(seed))
+    hook.remove()
+    return seen[0]
+
+
+def test_loss_of_binary_images_against_torch_distributions():
+    model = models.build(PROJECT.variant("vae_40_binary"), SHAPE, 0)
+    x, _ = batch("vae_40_binary")
+    for each in (model, model.eval()):
+        generator = torch.Generator().manual_seed(3)
+        losses = each.loss(x, x, generator)
+        generator.manual_seed(3)
+        binary = torch.rand(x.shape, generator=generator).lt(x).float()
+        assert torch.equal(seen_by_the_encoder(model, x, x, 3), binary)
+        posterior = torch.distributions.Normal(*(part(each.encoder.trunk(binary)) for part in heads(each)))
+        kl = torch.distributions.kl_divergence(posterior, torch.distributions.Normal(0.0, 1.0)).sum(1)
+        epsilon = torch.randn(kl.shape[0], 40, generator=generator)
+        pixels = torch.distributions.Bernoulli(logits=each.decode_logits(posterior.mean + posterior.stddev * epsilon))
+        bce = -pixels.log_prob(binary).sum((1, 2, 3))
+        torch.testing.assert_close(losses["bce_sum"], bce.mean(), rtol=1e-5, atol=0)
+        torch.testing.assert_close(losses["kl"], kl.mean(), rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(losses["loss"], (bce + kl).mean(), rtol=1e-5, atol=0)
+
+
+def heads(model: models.Autoencoder) -> tuple[Callable[[torch.Tensor], torch.Tensor], ...]:
+    """Mean and standard deviation of the posterior, of what the trunk gives."""
+    return model.encoder.mean, lambda hidden: (0.5 * model.encoder.log_variance(hidden)).exp()
+
+
+def test_binary_images_are_drawn_anew_by_the_grey_values():
+    model = models.build(PROJECT.variant("vae_40_binary"), SHAPE, 0)
+    grey = torch.linspace(0, 1, 28).expand(64, 1, 28, 28)
+    first, again, other = (seen_by_the_encoder(model, grey, grey, seed) for seed in (0, 0, 1))
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+    for drawn in (first, other):
+        assert {*drawn.unique().tolist()} == {0.0, 1.0}
+        assert (drawn.mean((0, 1, 2)) - grey[0, 0, 0]).abs().max() < 0.05  # four standard deviations of 1792 draws
+        assert torch.equal(drawn[..., [0, -1]], grey[..., [0, -1]])  # black stays black, and white white
+    # images of zeros and ones are what they are: the bound that is trained is that of the likelihood
+    assert torch.equal(seen_by_the_encoder(model, first, first, 2), first)
+    mean, log_variance = model.posterior(first)
+    assert mean.shape == log_variance.shape == (64, 40)
+    assert torch.equal(model.encode(first), mean)
 
 
 def changed(name: str, **changes: object) -> Variant:

@@ -187,8 +187,9 @@ def test_every_image_is_counted_also_in_an_incomplete_batch():
     assert counter.seen == 3 * 37
 
 
-def test_vae_records_its_terms():
-    _, records = trained("vae_2", settings())
+@pytest.mark.parametrize("name", ["vae_2", "vae_40_binary"])
+def test_vae_records_its_terms(name):
+    _, records = trained(name, settings())
     for prefix in ("train", "validation"):
         total = records[-1][f"{prefix}_bce_sum"] + records[-1][f"{prefix}_kl"]
         assert records[-1][f"{prefix}_loss"] == pytest.approx(total, rel=1e-5)
