@@ -31,7 +31,7 @@ FILES_OF_AN_EXPORT = {*(f"{part.name}{suffix}" for part in PARTS for suffix in (
 EACH = [
     "mlp_2", "vae_2", "superres_64",
     "cae_latent_8", "cae_batch_norm", "cae_leaky_02", "stacked_64", "conv_ae", "compress_transposed",
-    "compress_bilinear", "ae_2", "conv_bn_64", "upsampled_nearest", "upsampled_bilinear",
+    "compress_bilinear", "ae_2", "conv_bn_64", "upsampled_nearest", "upsampled_bilinear", "vae_40_binary",
 ]  # fmt: skip
 # and what the trade-off study may find
 UPSAMPLED = {

@@ -29,7 +29,7 @@ GREY, COLOUR = (1, 28, 28), (3, 20, 20)
 PRECISIONS = {
     "vae_2": "int8", "mlp_2": "float16", "superres_64": "int8", "cae_batch_norm": "float32", "cae_leaky_02": "int8",
     "conv_ae": "float16", "compress_transposed": "int8", "compress_bilinear": "float32", "ae_2": "float16",
-    "conv_bn_64": "int8", "upsampled": "int8",
+    "conv_bn_64": "int8", "upsampled": "int8", "vae_40_binary": "float16",
 }  # fmt: skip
 UPSAMPLED = {
     "source": "S", "training": "cae", "family": "upsampled_cae", "downsampling": 1, "input_noise": None,

@@ -115,9 +115,9 @@ class BinaryVAE(Autoencoder):
         """
         thresholds = torch.rand(target.shape, generator=generator, device=target.device)
         mean, log_variance = self.posterior((thresholds < x).float())
+        kl = -0.5 * (1 + log_variance - mean**2 - log_variance.exp()).sum() / len(x)
         epsilon = torch.randn(mean.shape, generator=generator, device=mean.device)
         logits = self.decode_logits(mean + torch.exp(0.5 * log_variance) * epsilon)
         bce_sum = binary_cross_entropy_sum(logits, (thresholds < target).float()) / len(x)
-        kl = -0.5 * (1 + log_variance - mean**2 - log_variance.exp()).sum() / len(x)
         losses = {"loss": bce_sum + kl, "bce_sum": bce_sum, "kl": kl}
         return losses if self.training else losses | {"mse": F.mse_loss(self(x), target)}

@@ -50,7 +50,7 @@ def pack(exported: ModelProto, precision: Precision, start: int = 0) -> Packed:
     shapes = _shapes(exported)
     plan: list[dict[str, Any]] = []
     block = bytearray()
-    last = exported.graph.input[0].name
+    before, last = "", exported.graph.input[0].name
 
     def add(array: Array) -> int:
         place = start + len(block)
@@ -60,9 +60,12 @@ def pack(exported: ModelProto, precision: Precision, start: int = 0) -> Packed:
     for node in exported.graph.node:
         if node.op_type in ("Shape", "Concat"):  # of how large a Resize is to make it, which the plan knows
             continue
+        if node.op_type == "Mul" and [*node.input] == [before, last] and plan[-1]["op"] == "Sigmoid":
+            plan[-1]["op"], last = "Silu", node.output[0]  # x sigmoid(x)
+            continue
         if node.op_type not in (*_WITH_WEIGHTS, *_OTHERS) or node.input[0] != last:
             raise ValueError(f"{node.op_type} of {', '.join(node.input)}: the explorer has no such layer")
-        last = node.output[0]
+        before, last = last, node.output[0]
         given = {each.name: onnx.helper.get_attribute_value(each) for each in node.attribute}
         step = {"op": node.op_type, "shape": shapes[last]} | _settings(node.op_type, given)
         if node.op_type in _WITH_WEIGHTS:

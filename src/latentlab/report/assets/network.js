@@ -134,6 +134,7 @@ const LAYERS = {
   Reshape: (x) => x,
   Relu: (x) => x.map((value) => value > 0 ? value : 0),
   LeakyRelu: (x, _, {slope}) => x.map((value) => value < 0 ? slope * value : value),
+  Silu: (x) => x.map((value) => value / (1 + Math.exp(-value))),
   Sigmoid: (x) => x.map((value) => 1 / (1 + Math.exp(-value))),
 };
 
