@@ -12,7 +12,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export PIP_USER := 0
 unexport PIP_TARGET PIP_PREFIX PIP_ROOT
 
-.PHONY: repro look report explore analyses oneclass study all test test-faults check bench ui audit lock clean
+.PHONY: repro look report explore analyses oneclass study all test test-faults test-cluster check bench ui audit lock clean
 # two of the goals must not write to DVC's files at once
 .NOTPARALLEL:
 
@@ -57,6 +57,11 @@ test: $(VENV)/.test
 test-faults: $(VENV)/.test
 	pytest -m faults tests/faults
 
+# on Debian, as root where its packages are not there yet
+test-cluster: $(VENV)/.test
+	tests/cluster/install.sh
+	pytest -m cluster tests/cluster
+
 check: $(VENV)/.test
 	ruff format --check .
 	ruff check .
@@ -87,7 +92,7 @@ lock:
 
 # what `make` and the study made, but neither the results in git nor the runs in mlruns/
 clean:
-	rm -rf $(VENV) dvc_plots .mypy_cache .pytest_cache .ruff_cache .hypothesis src/latentlab.egg-info
+	rm -rf $(VENV) .venv-cluster dvc_plots .mypy_cache .pytest_cache .ruff_cache .hypothesis src/latentlab.egg-info
 	find benchmarks src tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/bin/python:
