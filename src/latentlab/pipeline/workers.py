@@ -173,6 +173,7 @@ def _fork(job: Job, arguments: list[str]) -> int:
         os.setsid()  # Ctrl-C reaches the scheduler alone, which then stops each stage once
         _end_with_parent()
         multiprocessing.set_start_method(None, force=True)  # the system's, where the worker has joblib's
+        multiprocessing.process._parent_process = None  # type: ignore[attr-defined] # which is the worker's
         signal.signal(signal.SIGINT, signal.default_int_handler)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         signal.signal(signal.SIGHUP, signal.SIG_DFL)
