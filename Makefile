@@ -43,7 +43,7 @@ analyses: $(VENV)/.study
 oneclass: $(VENV)/.study
 	latentlab repro analyses/oneclass/dvc.yaml
 
-# the best variants of our own for each latent dimension, with three seeds
+# the best variants of our own for each latent dimension: an hour
 frontier: $(VENV)/.study
 	latentlab repro analyses/frontier/dvc.yaml
 	latentlab sync
