@@ -269,7 +269,7 @@ def start_postgres(host: Host, folder: Path) -> str:
 
 def test_a_host_that_is_killed_in_a_trial_of_a_study_loses_nothing(cluster, project):
     content = project.params("study/params.yaml")
-    content["study"] |= {"num_trials": 8, "stale_after_seconds": 15, "halving": None}
+    content["study"] |= {"num_trials": 12, "stale_after_seconds": 15, "halving": None}
     project.write_params(content, "study/params.yaml")
     with TemporaryDirectory() as folder:  # which the user postgres may enter
         project.environment["LATENTLAB_STORAGE"] = start_postgres(cluster.head, Path(folder))
@@ -283,8 +283,8 @@ def test_a_host_that_is_killed_in_a_trial_of_a_study_loses_nothing(cluster, proj
         said = ended_well(process, cluster.driver)
         cluster.head.kill()
     trials = pd.read_csv(project.folder / "study/search/trials.csv")
-    assert (trials["state"] == "finished").sum() == 8, said
-    assert (trials["state"] == "failed").sum() == 1  # which was tried again
+    assert (trials["state"] == "finished").sum() == 12, said
+    assert (trials["state"] == "failed").sum() <= 1  # tried again; none if it was killed between two trials
     assert "a worker of the study is lost" in said
     assert said.count("on the front") >= 1
 

@@ -278,7 +278,8 @@ def _begin(experiment_id: str, description: dict[str, Any], tags: dict[str, str]
     client.log_batch(run_id, params=[Param(name, str(value)) for name, value in run_params(description).items()])
     split = json.dumps({"split": description["split"]})
     dataset = Dataset(description["dataset"], description["data_digest"], source_type="latentlab", source=split)
-    client.log_inputs(run_id, [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])])
+    with store.one_at_a_time("inputs"):  # MLflow fails where two log the first run of a data set at the same moment
+        client.log_inputs(run_id, [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])])
     return run_id
 
 

@@ -131,11 +131,15 @@ def errors_of_server() -> Iterator[None]:
         raise TrackingError(f"MLflow at {url()} does not answer as it should: {reason(error)}") from error
 
 
-def one_at_a_time() -> AbstractContextManager[object]:
-    """Keeps other processes of this project out that look whether a run is whole, to add what it lacks."""
+def one_at_a_time(what: str = "runs") -> AbstractContextManager[object]:
+    """Keeps other processes of this project out that do the same.
+
+    Args:
+        what: They look whether a run is whole, to add what it lacks; or anything else of that name.
+    """
     folder = paths.project_root() / FOLDER
     folder.mkdir(exist_ok=True)
-    return FileLock(folder / ".runs.lock")
+    return FileLock(folder / f".{what}.lock")
 
 
 @overload
