@@ -364,6 +364,27 @@ def test_a_fresh_store_opened_by_four_processes_at_once(tmp_path):
     assert len(answers) == 1
 
 
+def test_four_trainings_that_begin_at_the_same_moment_with_a_new_store(tmp_path):
+    code = """
+        import sys, time
+        from pathlib import Path
+        from latentlab.tracking import runs, store
+        from tracked import outputs
+        number, folder = int(sys.argv[1]), Path(sys.argv[2])
+        trained, experiment_id = outputs(folder / f"row_{number}", None, seed=number), store.open_store(folder)
+        (folder / f"ready_{number}").touch()
+        while len([*folder.glob("ready_*")]) < 4:
+            time.sleep(0.001)
+        with runs.training_run(experiment_id, trained.description, "", {}) as run:
+            run.log_epoch({"epoch": 1.0, "train_loss": 0.3, "epoch_seconds": 2.0, "images_per_second": 100.0})
+    """
+    processes = [start(code, number, tmp_path) for number in range(4)]
+    assert [process.wait(timeout=300) for process in processes] == [0, 0, 0, 0]
+    found = everything(store.open_store(tmp_path))
+    assert [run.info.status for run in found] == ["FINISHED"] * 4
+    assert {run.inputs.dataset_inputs[0].dataset.digest for run in found} == {"d" * 32}
+
+
 def test_four_processes_that_log_at_once(tmp_path):
     code = """
         import sys
