@@ -141,7 +141,7 @@ def test_a_small_bench(folder):
     (folder / "benchmarks").symlink_to(ROOT / "benchmarks")
     (folder / "study").mkdir()
     (folder / "study/params.yaml").symlink_to(ROOT / "study/params.yaml")
-    parts = [name for name in command.PARTS if name not in ("stages", "repro")]  # which have tests of their own
+    parts = [name for name in command.PARTS if name not in ("stages", "repro", "cluster")]  # which have tests of their own
     given = "bench --variant mlp_8 --quick --images 64 --rounds 1 --device cpu --output kept"
     program = "from latentlab.cli import main; main()"
     command_line = [sys.executable, "-c", program, *given.split(), *parts]

@@ -331,6 +331,7 @@ def test_a_stage_whose_worker_is_killed_is_taken_again_twice_and_no_more(tiny, n
         worker.kill()
         assert all(map(ended, psutil.wait_procs([shell], timeout=5)[1])), "the stage outlives its worker"
         sleeper.kill()
+        psutil.wait_procs([sleeper], timeout=5)
     output, _ = process.communicate(timeout=60)
     died = "row@a: its worker died, killed or out of memory (TerminatedWorkerError)"
     assert output.count(f"{died}: taken again\n") == 2
@@ -389,6 +390,7 @@ def test_a_stage_that_dvc_runs_keeps_others_out(tiny):
         assert f"another DVC process is at work here: PID {process.pid}: " in tiny.error()
         process.kill()
         sleeper.kill()
+        psutil.wait_procs([sleeper], timeout=5)
         process.communicate(timeout=60)
 
 

@@ -251,7 +251,8 @@ class Cluster:
             self._workers[error.args[1]] = None
         elif error:
             self._sent.clear()
-            self._workers.clear()  # until they have been looked at
+            # until they have been looked at; those that cannot be used stay what they are
+            self._workers = {address: worker for address, worker in self._workers.items() if worker is None}
             self._looked_at = -_LOOK_EVERY_SECONDS
 
     def cancel(self) -> None:
@@ -287,7 +288,7 @@ class Cluster:
             self._say_trouble("there is no worker that can be used: waiting for one (Ctrl-C does not)")
         else:
             self._say_trouble("")
-            lost = [task.remote for task in self._tasks.values() if task.where.isdisjoint(found)]
+            lost = [task.remote for task in self._tasks.values() if task.remote and task.where.isdisjoint(found)]
             if lost:
                 self.client.cancel(lost)
 
