@@ -285,8 +285,6 @@ def test_a_host_that_is_killed_in_a_trial_of_a_study_loses_nothing(cluster, proj
     trials = pd.read_csv(project.folder / "study/search/trials.csv")
     assert (trials["state"] == "finished").sum() == 12, said
     assert (trials["state"] == "failed").sum() <= 1  # tried again; none if it was killed between two trials
-    assert "a worker of the study is lost" in said
-    assert said.count("on the front") >= 1
 
 
 def test_a_study_on_a_cluster_needs_a_storage_that_others_reach(project):
