@@ -80,10 +80,10 @@ def measure(task: Task) -> Iterator[Record]:
     Raises:
         UserError: The default job has not run here, so its seconds are unknown.
     """
-    lengths = (10, 30) if task.quick else (60, 240)
+    lengths = (10, 30) if task.quick else (40, 160)
     costs = measure_costs(lengths)
     yield {"what": "seconds of the caller for each stage: load, run, write dvc.lock", **vars(costs)}
-    runs = [(3.0, 0.5, 1.0)] * (4 if task.quick else 24)
+    runs = [(3.0, 0.5, 1.0)] * (4 if task.quick else 12)
     for number in (1, 2) if task.quick else (1, 2, 4):
         with TemporaryDirectory(prefix="latentlab-bench-") as scratch:
             seconds = run_for_real(Path(scratch), runs, number)
