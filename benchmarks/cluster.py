@@ -13,7 +13,6 @@ import os
 import random
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -191,9 +190,8 @@ def cluster(folder: Path, num_workers: int) -> Iterator[str]:
             processes.append(subprocess.Popen(["dask", *command], cwd=folder, env=given, stdout=log, stderr=log))
         yield address
     finally:
-        for process in processes:
-            process.send_signal(signal.SIGTERM)
-        for process in processes:
+        for process in reversed(processes):  # a worker without its scheduler waits for it
+            process.kill()
             process.wait()
 
 
