@@ -246,7 +246,7 @@ Patience = Annotated[
 ]
 Parts = Annotated[
     list[str] | None,
-    typer.Argument(metavar="PART", help="what is measured; else all but quality, repro and study_throughput"),
+    typer.Argument(metavar="PART", help="what is measured; else all but quality, repro, cluster and study_throughput"),
 ]
 Measured = Annotated[list[str] | None, typer.Option(metavar="VARIANT", help="of all parts but stages; may be repeated")]
 NumImages = Annotated[int | None, typer.Option(min=64, max=55_000, metavar="N", help="images in a round (default: 8192)")]
@@ -517,9 +517,9 @@ def bench(
     folder benchmarks/, and a machine that has nothing else to do. PART is `loop` (images per second with the published
     settings), `quality` (seconds until the published figures are met: it trains for long, so only when asked for), `flops`
     (share of the machine's matrix products), `profile` (where the rest of the time goes), `runtimes` (torch against ONNX
-    Runtime), `stages` (seconds, memory and start-up of each stage), `repro` (the default job from nothing, by the clock)
-    or `study_throughput` (trials per second over the workers of a study, on LATENTLAB_STORAGE); the last two only when
-    asked for.
+    Runtime), `stages` (seconds, memory and start-up of each stage), `repro` (the default job from nothing, by the clock),
+    `cluster` (how long large selections would take on a cluster) or `study_throughput` (trials per second over the workers
+    of a study, on LATENTLAB_STORAGE); the last three only when asked for.
     """
     if not Path("benchmarks", "command.py").is_file():
         raise UserError("there is no benchmarks/ here: `latentlab bench` runs in the project's folder")

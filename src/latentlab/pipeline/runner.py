@@ -249,7 +249,7 @@ class Reproduction:
                 while not received:
                     if self.cluster:
                         self.cluster.look()
-                    while not received and (stage := self.order.take(self._has_room)):
+                    while not received and (stage := self.order.take(self._has_room())):
                         self._begin(stage)
                     if not self.running and not self.order.has_ready():
                         break
@@ -281,11 +281,11 @@ class Reproduction:
         except (BrokenExecutor, DvcException, MachineError, OSError) as error:
             self._fault(stage, error)
 
-    def _has_room(self, stage: Stage) -> bool:
-        """Whether a worker for a stage has nothing to do."""
-        if self.cluster and stage in self.inputs:
-            return self.cluster.has_room(_is_training(stage))
-        return sum(not running.is_elsewhere for running in self.running.values()) < self.num_jobs
+    def _has_room(self) -> Callable[[Stage], bool]:
+        """Tells of a stage whether a worker for it has nothing to do at present."""
+        here = sum(not running.is_elsewhere for running in self.running.values()) < self.num_jobs
+        elsewhere = {on_gpu: self.cluster.has_room(on_gpu) for on_gpu in (False, True)} if self.cluster else {}
+        return lambda stage: elsewhere[_is_training(stage)] if stage in self.inputs else here
 
     def _start(self, stage: Stage) -> None:
         """Gives a stage to a worker."""
