@@ -8,8 +8,7 @@ from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
 from latentlab.models.base import Autoencoder, binary_cross_entropy_sum
-from latentlab.models.conv_vae import _GaussianEncoder
-from latentlab.models.layers import doubling, halved
+from latentlab.models.layers import _GaussianEncoder, doubling, halved
 from latentlab.params.datasets import Shape
 
 

@@ -8,24 +8,8 @@ from pydantic import Field, NonNegativeFloat, PositiveInt
 from torch import Tensor, nn
 
 from latentlab.models.base import Autoencoder, binary_cross_entropy_sum
-from latentlab.models.layers import conv_dense_decoder, conv_dense_trunk
+from latentlab.models.layers import _GaussianEncoder, conv_dense_decoder, conv_dense_trunk
 from latentlab.params.datasets import Shape
-
-
-@final
-class _GaussianEncoder(nn.Module):
-    """A trunk with two heads; called as a module it gives the mean of q(z | x), the code of an image."""
-
-    def __init__(self, *, trunk: nn.Module, mean: nn.Module, log_variance: nn.Module) -> None:
-        super().__init__()
-        self.trunk = trunk
-        self.mean = mean
-        self.log_variance = log_variance
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Mean, (B, D)."""
-        mean: Tensor = self.mean(self.trunk(x))
-        return mean
 
 
 @final

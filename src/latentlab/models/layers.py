@@ -5,8 +5,9 @@ Legend: B batch, C channels, D numbers in the code.
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import final
 
-from torch import nn
+from torch import Tensor, nn
 
 from latentlab.params.datasets import Shape
 
@@ -69,3 +70,19 @@ def conv_dense_decoder(shape: Shape, channels: Sequence[int], latent_dim: int) -
         nn.ReLU(),
         nn.Conv2d(first, shape[0], 3, padding=1),
     )
+
+
+@final
+class _GaussianEncoder(nn.Module):
+    """A trunk with two heads; called as a module it gives the mean of q(z | x), the code of an image."""
+
+    def __init__(self, *, trunk: nn.Module, mean: nn.Module, log_variance: nn.Module) -> None:
+        super().__init__()
+        self.trunk = trunk
+        self.mean = mean
+        self.log_variance = log_variance
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Mean, (B, D)."""
+        mean: Tensor = self.mean(self.trunk(x))
+        return mean
