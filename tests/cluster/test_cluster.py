@@ -141,6 +141,16 @@ def test_two_hosts_that_share_no_folder_make_the_bytes_of_one_machine(cluster, p
     assert project.finished() == [f"{name}-mnist-fast-{seed}" for name in ("mlp_8", "vae_2") for seed in (0, 1)]
 
 
+def test_a_worker_with_a_gpu_is_for_trainings_alone(cluster, project, wanted):
+    hosts = [cluster.worker("a", project, "--resources", "GPU=1"), cluster.worker("b", project)]
+    for host in hosts:
+        wait_for(lambda host=host: "Registered to" in host.said(), 30)
+    said = ended_well(cluster.repro(project, "evaluate"), cluster.driver)
+    check(project, wanted, RUN)
+    places = re.findall(r"^\[\d+/\d+\] (\w+)@\S+-1  [\d.]+ s on (\w+)$", said, re.MULTILINE)
+    assert sorted(places) == [("evaluate", "b")] * 2 + [("train", "a")] * 2
+
+
 @pytest.mark.parametrize("stage", ["train", "probe"])
 def test_a_host_that_is_killed_in_a_stage_loses_nothing(cluster, project, wanted, stage):
     a = cluster.worker("a", project)
@@ -183,17 +193,23 @@ def test_the_scheduler_is_killed_and_restarted(cluster, project, wanted):
     assert said.count("does not answer") == 1
 
 
-def test_ctrl_c_ends_the_stages_elsewhere(cluster, project):
-    a = cluster.worker("a", project)
-    process = cluster.repro(project, *stages("train"))
-    wait_for(a.has_stage, 60, cluster.driver.said())
+def test_ctrl_c_ends_the_stages_elsewhere_and_what_has_ended_before_is_logged(cluster, project):
+    content = project.params()
+    content["recipes"]["fast"]["vae"]["epochs"] = 5000
+    project.write_params(content)
+    other = RUN.replace("vae_2", "mlp_8")
+    hosts = [cluster.worker(name, project) for name in ("a", "b")]
+    process = cluster.repro(project, f"evaluate@{other}", *stages("train"))
+    wait_for(lambda: other in project.finished(), 90, cluster.driver.said())
+    assert f"evaluate@{other}" in cluster.driver.said()
     for number in cluster.driver.pids():
         if "repro" in psutil.Process(number).cmdline():
             os.kill(number, signal.SIGINT)
     assert process.wait(timeout=60) == 130, cluster.driver.said()
     assert f"stopped: train@{RUN}" in cluster.driver.said()
-    wait_for(lambda: not a.has_stage(), 30, "the stage ends")
-    wait_for(lambda: not [*a.folder.rglob("latentlab-*")], 10, "its folder is gone")
+    for host in hosts:
+        wait_for(lambda host=host: not host.has_stage(), 30, "the stage ends")
+        wait_for(lambda host=host: not [*host.folder.rglob("latentlab-*")], 10, "its folder is gone")
 
 
 def test_a_driver_that_is_killed_leaves_no_stage_running(cluster, project):

@@ -32,6 +32,7 @@ def test_equal_files_are_one_piece_whenever_they_were_written(tmp_path):
     found = {str(path.relative_to(tmp_path / "c")) for path in (tmp_path / "c").rglob("*") if path.is_file()}
     assert found == {"in/one", "in/deeper/two"}
     assert (tmp_path / "c/in/empty").is_dir()
+    assert (tmp_path / "c/in/one").stat().st_mtime >= (tmp_path / "c").stat().st_ctime - 60, "as DVC goes by it"
     assert (tmp_path / "c/in/deeper/two").read_text(encoding="utf-8") == "2"
 
 

@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
 from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from graphlib import TopologicalSorter
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -221,6 +221,8 @@ class Reproduction:
         self.running: dict[Future[Any], Running] = {}  # of `workers.run`, or `Ended`
         self.inputs = {stage: self._inputs(stage) for stage in self.planned if cluster and _travels(stage)}
         self.num_uses = Counter(group for groups in self.inputs.values() for group in groups)
+        self.to_log: dict[str, Stage] = {}  # the runs of which stages have ended elsewhere, and the first of these
+        self.logged: Future[int] | None = None
         self.num_retries: Counter[Stage] = Counter()
         self.num_ran = self.num_restored = 0
         self.remote = repo.config["core"].get("remote")
@@ -249,6 +251,7 @@ class Reproduction:
                 while not received:
                     if self.cluster:
                         self.cluster.look()
+                        self._log()
                     while not received and (stage := self.order.take(self._has_room())):
                         self._begin(stage)
                     if not self.running and not self.order.has_ready():
@@ -374,6 +377,8 @@ class Reproduction:
                     self.seconds[stage.addressing] = round(seconds, 2)
                     self._say_damaged(stage, save(stage))
                     self._finish(stage, f"{seconds:.1f} s{where}")
+                    if where and (run := _run(stage)):
+                        self.to_log.setdefault(run, stage)
             except (DvcException, MachineError, OSError) as wrong:
                 self._fault(stage, wrong)
                 continue
@@ -402,6 +407,13 @@ class Reproduction:
             self.num_uses.subtract(self.inputs[stage])
             self.cluster.forget(group for group in self.inputs[stage] if not self.num_uses[group])
         self.watch.end(stage.addressing)
+
+    def _log(self) -> None:
+        """Logs what has ended elsewhere, one run after the other; what it does not do, `latentlab sync` does in the end."""
+        if self.to_log and (self.logged is None or self.logged.done()):
+            run = next(iter(self.to_log))
+            job = replace(self._job(self.to_log.pop(run)), commands=[f"python -m latentlab.stages.log {run}"])
+            self.logged = workers.submit(self.num_jobs, job)
 
     def _say_damaged(self, stage: Stage, names: Sequence[str]) -> None:
         for name in names:
@@ -482,6 +494,13 @@ def _travels(stage: Stage) -> bool:
 
 def _is_training(stage: Stage) -> bool:
     return str(stage.name).partition("@")[0] == "train"
+
+
+def _run(stage: Stage) -> str:
+    """The run that a stage is of, as stages are given it in their arguments; empty if it is of none."""
+    module, *words = workers.stage_arguments(stage.cmd)
+    own = {"train": 0, "evaluate": 0, "probe": 0, "analyse": 1}.get(module.rpartition(".")[2])
+    return "" if own is None else " ".join(words[own:])
 
 
 def _paths(outputs: Iterable[Any]) -> tuple[Path, ...]:
