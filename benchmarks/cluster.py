@@ -3,9 +3,10 @@
 What the caller of `latentlab repro` does for each stage is measured on pipelines of stages that only wait. With that, large
 selections are simulated: the graph of train, evaluate and probe, with the seconds that these took in the last `latentlab
 repro` here, on one core. A stage that is ready waits for a worker, for the caller, which does one thing at a time, and for
-the network; when it has ended, for the caller again. Published trainings are taken to last as much longer than fast ones as
-they have more epochs. The first lines compare the simulation with real workers. Shares are of the whole time; a worker is a
-thread. Cost: at 0.04 dollars for an hour of a worker, which is about what clouds ask for a core.
+the network; when it has ended, for the caller again. Beside that one process logs trainings to MLflow, and adds what was
+measured of them. Published trainings are taken to last as much longer than fast ones as they have more epochs. The first
+lines compare the simulation with real workers. Shares are of the whole time; a worker is a thread. Cost: at 0.04 dollars
+for an hour of a worker, which is about what clouds ask for a core.
 """
 
 import heapq
@@ -19,8 +20,9 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import median
 from tempfile import TemporaryDirectory
 
 import yaml
@@ -55,7 +57,9 @@ class Costs:
         stage_seconds: Of the caller for each stage that runs: is it stale, is it in the cache, keep the outputs.
         lock_seconds: Of the caller for each stage in dvc.lock each time that it is written.
         overhead_seconds: Of the worker: a folder, the files, a process.
-        sync_seconds: Of the caller for each training, to log it to MLflow in the end.
+        log_seconds: To log a training to MLflow, by a process beside the caller.
+        add_seconds: Of that process, to add what was measured of it.
+        check_seconds: Of the caller for each training in the end: is it logged?
         stage_bytes: That travel to and fro for each stage, beside the images.
         first_bytes: The images and the sources, which travel once.
         bytes_per_second: Of the caller's network, a gigabit.
@@ -67,7 +71,9 @@ class Costs:
     stage_seconds: float
     lock_seconds: float
     overhead_seconds: float
-    sync_seconds: float = 0.5
+    log_seconds: float
+    add_seconds: float
+    check_seconds: float
     stage_bytes: float = 2e6
     first_bytes: float = 1.2e7
     bytes_per_second: float = 1.2e8
@@ -82,16 +88,16 @@ def measure(task: Task) -> Iterator[Record]:
         UserError: The default job has not run here, so its seconds are unknown.
     """
     lengths = (10, 30) if task.quick else (40, 160)
+    known = seconds_of_runs()
     costs = measure_costs(lengths)
-    yield {"what": "seconds of the caller for each stage: load, run, write dvc.lock", **vars(costs)}
+    yield {"what": "measured for each stage, and for each training in the end", **vars(costs)}
     runs = [(3.0, 0.5, 1.0)] * (4 if task.quick else 12)
     for number in (1, 2) if task.quick else (1, 2, 4):
         with TemporaryDirectory(prefix="latentlab-bench-") as scratch:
-            seconds = run_for_real(Path(scratch), runs, number)
-        without = Costs(**{**vars(costs), "failures_per_hour": 0.0, "sync_seconds": 0.0})
+            seconds, _ = run_for_real(Path(scratch), runs, number)
+        without = replace(costs, failures_per_hour=0.0, log_seconds=0.0, add_seconds=0.0, check_seconds=0.0)
         simulated = simulate(runs, number, without)["hours"] * 3600
         yield {"what": f"{len(runs)} trainings of 4.5 s", "workers": number, "seconds": seconds, "simulated": simulated}
-    known = seconds_of_runs()
     for num_trainings in NUM_TRAININGS:
         runs = [known[number % len(known)] for number in range(num_trainings)]
         for number in NUM_WORKERS:
@@ -127,7 +133,25 @@ def measure_costs(lengths: tuple[int, int]) -> Costs:
             wrote.append(time.perf_counter() - started)
     more = lengths[1] - lengths[0]
     load_seconds, all_seconds = (loaded[1] - loaded[0]) / more, (ran[1] - ran[0]) / more
-    return Costs(load_seconds, all_seconds - load_seconds, (wrote[1] - wrote[0]) / more, 0.3)
+    with TemporaryDirectory(prefix="latentlab-bench-") as scratch:
+        _, overheads = run_for_real(Path(scratch), [(0.0,)] * lengths[0], 1)
+    costs = (load_seconds, all_seconds - load_seconds, (wrote[1] - wrote[0]) / more, median(overheads))
+    return Costs(*costs, *measure_sync())
+
+
+def measure_sync() -> list[float]:
+    """Seconds for each run of the default job to log its training, to add what was measured, to see that all is there."""
+    variants = list(dict.fromkeys(run.variant for run in load().runs()))
+    seconds = []
+    for asked in (variants[:1], variants):
+        with TemporaryDirectory(prefix="latentlab-bench-") as scratch:
+            for path in Path().iterdir():
+                if path.name not in (".dvc", ".git", "mlruns", "mlflow.db", "results"):
+                    (Path(scratch) / path.name).symlink_to(path.resolve())
+            logging = timed(Path(scratch), "sync", *asked)
+            (Path(scratch) / "results").symlink_to(Path("results").resolve())
+            seconds.append((logging, *(timed(Path(scratch), "sync", *asked) for _ in ("adding", "checking"))))
+    return [(many - one) / (len(variants) - 1) for one, many in zip(*seconds, strict=True)]
 
 
 def write(folder: Path, runs: list[tuple[float, ...]]) -> None:
@@ -148,32 +172,32 @@ def write(folder: Path, runs: list[tuple[float, ...]]) -> None:
     (folder / "dvc.yaml").write_text(yaml.safe_dump({"stages": stages}), encoding="utf-8")
 
 
-def timed(folder: Path) -> float:
-    """Seconds of `latentlab repro` in a folder, from its beginning."""
+def timed(folder: Path, *words: str) -> float:
+    """Seconds of a command in a folder, from its beginning; `latentlab repro` if none is given."""
     started = time.perf_counter()
-    called(folder)
+    called(folder, *words or ("repro",))
     return time.perf_counter() - started
 
 
-def called(folder: Path, *options: str) -> str:
-    """What `latentlab repro` says in a folder; the last but for MLflow's lines is how long the stages took."""
-    command = [sys.executable, "-c", "from latentlab.cli import main; main()", "repro", *options]
+def called(folder: Path, *words: str) -> str:
+    """What a command of `latentlab` says in a folder."""
+    command = [sys.executable, "-c", "from latentlab.cli import main; main()", *words]
     done = subprocess.run(command, cwd=folder, env=environment(folder / "src"), check=False, capture_output=True, text=True)
     if done.returncode:
-        raise UserError(f"latentlab repro ended with {done.returncode}: {done.stderr.strip()[-500:]}")
+        raise UserError(f"latentlab {words[0]} ended with {done.returncode}: {done.stderr.strip()[-500:]}")
     return done.stderr
 
 
-def run_for_real(folder: Path, runs: list[tuple[float, ...]], num_workers: int) -> float:
-    """Seconds of a call that gives the stages to workers of this machine, which only wait."""
+def run_for_real(folder: Path, runs: list[tuple[float, ...]], num_workers: int) -> tuple[float, list[float]]:
+    """Seconds of a call that gives stages to workers of this machine, which only wait, and those of each stage there."""
     write(folder, runs)
     for path in (paths.PARAMS, paths.ANALYSES_PARAMS, paths.FRONTIER_PARAMS):  # for what comes after the stages
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(path, folder / path)
     with cluster(folder, num_workers) as address:
-        said = called(folder, "--cluster", address)
-    found = re.search(r"were up to date; ([\d.]+) s", said)
-    return float(found[1]) if found else float("nan")
+        said = called(folder, "repro", "--cluster", address)
+    [seconds] = re.findall(r"were up to date; ([\d.]+) s", said)
+    return float(seconds), [float(each) for each in re.findall(r"([\d.]+) s on ", said)]
 
 
 @contextmanager
@@ -205,8 +229,8 @@ def simulate(runs: list[tuple[float, ...]], num_workers: int, costs: Costs, seed
         seed: Of the failures.
 
     Returns:
-        "hours" and "dollars"; the shares of the time in which "caller" and "network" are busy, which is spent for "lock",
-        the writing of dvc.lock, and for "mlflow"; "failures".
+        "hours" and "dollars"; the shares of the time in which "caller" and "network" are busy, dvc.lock is written, "lock",
+        and runs are logged or looked for, "mlflow"; "failures".
     """
     draw = random.Random(seed)
     num_stages = sum(map(len, runs))
@@ -216,6 +240,7 @@ def simulate(runs: list[tuple[float, ...]], num_workers: int, costs: Costs, seed
     record_at, num_recorded = now + RECORD_EVERY_SECONDS, 0
     ready = deque((run, 0) for run in sorted(range(len(runs)), key=lambda run: -sum(runs[run])))
     events: list[tuple[float, int, int, bool]] = []
+    num_left, logged_at = [len(run) for run in runs], 0.0
     idle, worked, num_failures = num_workers, 0.0, 0
     network_at += costs.first_bytes / costs.bytes_per_second  # once: the workers get it from each other
 
@@ -250,6 +275,11 @@ def simulate(runs: list[tuple[float, ...]], num_workers: int, costs: Costs, seed
             ready.appendleft((run, stage))
             continue
         now = caller(costs.stage_seconds / 2, now)
+        num_left[run] -= 1
+        if stage == 0:
+            logged_at = max(logged_at, now) + costs.log_seconds
+        if not num_left[run]:
+            logged_at = max(logged_at, now) + costs.add_seconds
         num_recorded += 1
         if now > record_at:
             seconds = costs.lock_seconds * num_recorded
@@ -260,14 +290,13 @@ def simulate(runs: list[tuple[float, ...]], num_workers: int, costs: Costs, seed
             ready.extend((run, each) for each in range(1, len(runs[run])))
     end = caller(costs.lock_seconds * num_stages, now)
     busy["lock"] += costs.lock_seconds * num_stages
-    mlflow = costs.sync_seconds * len(runs)
-    end += mlflow
+    end = max(end, logged_at) + costs.check_seconds * len(runs)
     return {
         "hours": end / 3600,
         "dollars": worked / 3600 * DOLLARS_PER_HOUR,
         "caller": busy["caller"] / end,
         "lock": busy["lock"] / end,
         "network": busy["network"] / end,
-        "mlflow": mlflow / end,
+        "mlflow": (costs.log_seconds + costs.add_seconds + costs.check_seconds) * len(runs) / end,
         "failures": num_failures,
     }

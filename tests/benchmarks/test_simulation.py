@@ -6,7 +6,18 @@ import pytest
 
 from benchmarks.cluster import Costs, simulate
 
-FREE = Costs(0.0, 0.0, 0.0, 0.0, sync_seconds=0.0, stage_bytes=0.0, first_bytes=0.0, failures_per_hour=0.0)
+FREE = Costs(
+    0.0,
+    0.0,
+    0.0,
+    0.0,
+    log_seconds=0.0,
+    add_seconds=0.0,
+    check_seconds=0.0,
+    stage_bytes=0.0,
+    first_bytes=0.0,
+    failures_per_hour=0.0,
+)
 RUNS = [(10.0, 2.0, 3.0)] * 6
 
 
@@ -22,7 +33,13 @@ def test_without_other_costs_it_is_the_work_shared_out_and_at_least_the_longest_
 def test_what_the_caller_does_is_done_one_by_one():
     assert seconds(RUNS, 100, stage_seconds=2.0) >= 18 * 2
     assert seconds(RUNS, 1, load_seconds=1.0) == pytest.approx(90 + 18)
-    assert seconds(RUNS, 1, sync_seconds=1.0) == pytest.approx(90 + 6)
+    assert seconds(RUNS, 1, check_seconds=1.0) == pytest.approx(90 + 6)
+
+
+def test_runs_are_logged_one_by_one_beside_what_still_runs():
+    assert seconds(RUNS, 1, log_seconds=1.0) == pytest.approx(90)
+    assert seconds(RUNS, 1, add_seconds=1.0) == pytest.approx(90 + 1)
+    assert seconds(RUNS, 100, log_seconds=10.0) == pytest.approx(10 + 60)
 
 
 def test_what_travels_takes_turns():
