@@ -134,9 +134,9 @@ def alice(project: small.Project, monkeypatch: pytest.MonkeyPatch) -> Iterator[m
     mlflow.set_tracking_uri(None)
 
 
-def trained(client: mlflow.MlflowClient) -> dict[str, mlflow.entities.Run]:
+def trained(client: mlflow.MlflowClient, experiment_name: str = "latentlab") -> dict[str, mlflow.entities.Run]:
     """The runs of trainings, by name; not the means above them."""
-    experiment = client.get_experiment_by_name("latentlab")
+    experiment = client.get_experiment_by_name(experiment_name)
     found = client.search_runs([experiment.experiment_id])
     return {run.info.run_name: run for run in found if "seeds" not in run.data.tags}
 
@@ -208,6 +208,43 @@ def test_the_store_ends_during_a_push_and_a_later_one_completes_it(servers, proj
     assert "pushed" in project.run(*DVC, "push")
     assert "Everything is up to date" in project.run(*DVC, "push")
     (project.folder / ".dvc/config").write_bytes(before)
+
+
+@pytest.mark.parametrize("server", ["postgres", "swift-proxy"])
+def test_a_server_that_is_killed_during_a_training_stops_nothing_and_loses_nothing(
+    servers, project, alice, monkeypatch, tmp_path, server
+):
+    copy = small.copy_of(project.folder, tmp_path / "project", Path(project.environment["LATENTLAB_MNIST"]))
+    copy.environment |= {name: value for name, value in project.environment.items() if name.startswith("MLFLOW_")}
+    copy.environment["MLFLOW_EXPERIMENT_NAME"] = server
+    content = copy.params()
+    content["run"]["seeds"] = [1]
+    content["recipes"]["fast"]["vae"] |= {"epochs": 40}
+    copy.write_params(content)
+    process = copy.start("latentlab", "repro", "train@vae_2-mnist-fast-1", said=tmp_path / "said")
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", server)
+
+    def found() -> dict[str, mlflow.entities.Run]:
+        return trained(alice, server) if alice.get_experiment_by_name(server) else {}
+
+    over = time.monotonic() + 120
+    while not any("curve/train_loss" in run.data.metrics for run in found().values()):
+        assert process.poll() is None, (tmp_path / "said").read_text(encoding="utf-8")
+        assert time.monotonic() < over
+    os.kill(servers.process(server), signal.SIGKILL)
+    assert process.wait(300) == 0
+    said = (tmp_path / "said").read_text(encoding="utf-8")
+    assert said.count("does not take the run vae_2-mnist-fast-1") == 1, said
+    assert "the work goes on; `latentlab sync` logs it from its files" in said
+    servers.start()
+    assert "vae_2-mnist-fast-1: logged from the output files" in copy.run("latentlab", "sync", "vae_2")
+    run = found()["vae_2-mnist-fast-1"]
+    assert len(found()) == 1
+    assert run.info.status == "FINISHED"
+    assert len(alice.get_metric_history(run.info.run_id, "curve/train_loss")) == 40
+    path = alice.download_artifacts(run.info.run_id, "checkpoint", str(tmp_path))
+    made = next((copy.folder / "models/mnist/fast/vae_2/seed_1").glob("*.safetensors"))
+    assert (Path(path) / made.name).read_bytes() == made.read_bytes()
 
 
 def test_a_study_is_the_teams_and_the_rest_of_the_servers_is_not(servers, project, tmp_path):

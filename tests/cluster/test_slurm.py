@@ -1,6 +1,7 @@
 """The recipe of docs/cluster.md for SLURM, on two nodes; the same work by one worker, two workers, two hosts and SLURM."""
 
 import os
+import re
 import shutil
 import time
 from collections.abc import Iterator
@@ -94,13 +95,21 @@ def has_workers(head: Host, number: int) -> bool:
 
 
 def test_one_worker_two_workers_two_hosts_and_slurm_make_the_same_bytes(small_project, network, tmp_path, capsys):
-    targets, made, seconds = ("evaluate", "probe"), {}, {}
+    targets, made, spent = ("evaluate", "probe"), {}, {}
+
+    def measured(name: str, started: float, said: str) -> None:
+        taken = time.monotonic() - started
+        stages = [float(each) for each in re.findall(r"@\S+-[12]  ([\d.]+) s", said)]
+        assert len(stages) == 12, said
+        [running] = re.findall(r"up to date; ([\d.]+) s", said)
+        spent[name] = f"{taken:.1f} s, {running} s of them until all were done, {sum(stages) / 12:.2f} s of a worker each"
+
     for name, jobs in (("one worker", "1"), ("two workers", "2")):
         project = project_of(small_project, tmp_path / name)
         project.environment["OMP_NUM_THREADS"] = "1"
         started = time.monotonic()
-        project.run("latentlab", "repro", "--jobs", jobs, *targets)
-        seconds[name], made[name] = time.monotonic() - started, project.files(*OUTPUTS)
+        measured(name, started, project.run("latentlab", "repro", "--jobs", jobs, *targets))
+        made[name] = project.files(*OUTPUTS)
     driver, head = network.host("driver"), network.host("head")
     nodes = [network.host(name) for name in ("a", "b", "c", "d")]
     url = f"tcp://{head.address}:8786"
@@ -116,15 +125,16 @@ def test_one_worker_two_workers_two_hosts_and_slurm_make_the_same_bytes(small_pr
             for node in nodes[:2]:
                 node.start(*WORKER, url, "--host", node.address, environment=dask_environment(), hidden=project.folder)
         wait_for(partial(has_workers, head, num_workers), 120, head.said())
-        started = time.monotonic()
+        started, before = time.monotonic(), driver.said()
         command = ("latentlab", "repro", "--cluster", url, *targets)
         process = driver.start(*command, environment=project.environment, folder=project.folder)
         assert process.wait(timeout=300) == 0, driver.said()
-        seconds[name], made[name] = time.monotonic() - started, project.files(*OUTPUTS)
+        measured(name, started, driver.said()[len(before) :])
+        made[name] = project.files(*OUTPUTS)
         for node in nodes[:2]:
             node.kill()
     for name in made:
         assert made[name].keys() == made["one worker"].keys(), name
         same(made[name], made["one worker"])
     with capsys.disabled():
-        print("\n".join(f"{name}: {taken:.0f} s for 12 stages" for name, taken in seconds.items()))
+        print("\n".join(f"{name}: 12 stages in {each}" for name, each in spent.items()))
