@@ -155,7 +155,7 @@ VARIANTS = {
     name: PROJECT.variant(name)
     for name in (
         "cae_batch_norm", "mlp_8", "conv_ae", "compress_transposed", "vae_2", "ae_2", "superres_64", "conv_bn_64",
-        "vae_40_binary",
+        "vae_40_binary", "frontier_8",
     )
 } | {"upsampled": upsampled()}  # fmt: skip
 

@@ -8,7 +8,7 @@ from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
 from latentlab.models.base import Autoencoder, binary_cross_entropy_sum
-from latentlab.models.layers import _GaussianEncoder, doubling, halved
+from latentlab.models.layers import _GaussianEncoder, silu_decoder, silu_trunk
 from latentlab.params.datasets import Shape
 
 
@@ -20,10 +20,7 @@ class BinaryVAE(Autoencoder):
     Murray 2008; drawn anew each time in Burda et al. 2016, "Importance Weighted Autoencoders"). So the model has a
     likelihood of binary images, and no two epochs show it the same ones.
 
-    Encoder: 3x3 convolutions to a half and to a quarter of the size and one more there, a dense layer, and two heads for
-    mean and log-variance. Decoder: two dense layers, a 3x3 convolution at a quarter of the size, a 3x3 transposed
-    convolution of stride 2 and one more convolution at the half, a transposed convolution to the whole. SiLU (Elfwing et
-    al. 2018) between the layers.
+    The layers are `silu_trunk`, two heads for mean and log-variance, and `silu_decoder`.
 
     Args:
         shape: Channels, height and width of the images.
@@ -43,38 +40,12 @@ class BinaryVAE(Autoencoder):
         latent_dim: PositiveInt,
     ) -> None:
         super().__init__()
-        first, second = channels
-        half = halved(shape[1])
-        quarter = halved(half)
         self.encoder = _GaussianEncoder(
-            trunk=nn.Sequential(
-                nn.Conv2d(shape[0], first, 3, stride=2, padding=1),
-                nn.SiLU(),
-                nn.Conv2d(first, second, 3, stride=2, padding=1),
-                nn.SiLU(),
-                nn.Conv2d(second, second, 3, padding=1),
-                nn.SiLU(),
-                nn.Flatten(),
-                nn.Linear(second * quarter**2, hidden_dim),
-                nn.SiLU(),
-            ),
+            trunk=silu_trunk(shape, channels, hidden_dim),
             mean=nn.Linear(hidden_dim, latent_dim),
             log_variance=nn.Linear(hidden_dim, latent_dim),
         )
-        self.decoder = nn.Sequential(
-            nn.Linear(latent_dim, hidden_dim),
-            nn.SiLU(),
-            nn.Linear(hidden_dim, second * quarter**2),
-            nn.SiLU(),
-            nn.Unflatten(1, (second, quarter, quarter)),
-            nn.Conv2d(second, second, 3, padding=1),
-            nn.SiLU(),
-            doubling(second, first, half),
-            nn.SiLU(),
-            nn.Conv2d(first, first, 3, padding=1),
-            nn.SiLU(),
-            doubling(first, shape[0], shape[1]),
-        )
+        self.decoder = silu_decoder(shape, channels, hidden_dim, latent_dim)
 
     def posterior(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and log-variance of q(z | x), both (B, D), of images (B, C, H, W)."""

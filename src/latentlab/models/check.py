@@ -17,7 +17,7 @@ from latentlab.params.variants import Variant
 
 FAMILIES = (
     "strided_cae", "mlp", "pooled_cae", "conv_vae", "conv_dense_ae", "superres_ae", "conv_bn_ae", "upsampled_cae",
-    "binary_vae",
+    "binary_vae", "silu_ae",
 )  # fmt: skip
 
 # the largest variant of the project has 1.7 million weights; these take 400 MB

@@ -72,6 +72,57 @@ def conv_dense_decoder(shape: Shape, channels: Sequence[int], latent_dim: int) -
     )
 
 
+def silu_trunk(shape: Shape, channels: Sequence[int], hidden_dim: int) -> nn.Sequential:
+    """An encoder of our own without its heads: (B, C, H, W) -> (B, hidden_dim).
+
+    3x3 convolutions to a half and to a quarter of the size and one more there, and a dense layer, each with a SiLU (Elfwing
+    et al. 2018) behind it.
+    """
+    first, second = channels
+    return nn.Sequential(
+        nn.Conv2d(shape[0], first, 3, stride=2, padding=1),
+        nn.SiLU(),
+        nn.Conv2d(first, second, 3, stride=2, padding=1),
+        nn.SiLU(),
+        nn.Conv2d(second, second, 3, padding=1),
+        nn.SiLU(),
+        nn.Flatten(),
+        nn.Linear(second * halved(halved(shape[1])) ** 2, hidden_dim),
+        nn.SiLU(),
+    )
+
+
+def silu_decoder(shape: Shape, channels: Sequence[int], hidden_dim: int, latent_dim: int) -> nn.Sequential:
+    """The decoder to `silu_trunk`, to logits: (B, latent_dim) -> (B, C, H, W).
+
+    Two dense layers, a 3x3 convolution at a quarter of the size, a 3x3 transposed convolution of stride 2 and one more
+    convolution at the half, a transposed convolution to the whole, with a SiLU between them.
+
+    Args:
+        shape: Channels, height and width of the images.
+        channels: As of the encoder; the decoder has them reversed.
+        hidden_dim: Size of the first dense layer.
+        latent_dim: D.
+    """
+    first, second = channels
+    half = halved(shape[1])
+    quarter = halved(half)
+    return nn.Sequential(
+        nn.Linear(latent_dim, hidden_dim),
+        nn.SiLU(),
+        nn.Linear(hidden_dim, second * quarter**2),
+        nn.SiLU(),
+        nn.Unflatten(1, (second, quarter, quarter)),
+        nn.Conv2d(second, second, 3, padding=1),
+        nn.SiLU(),
+        doubling(second, first, half),
+        nn.SiLU(),
+        nn.Conv2d(first, first, 3, padding=1),
+        nn.SiLU(),
+        doubling(first, shape[0], shape[1]),
+    )
+
+
 @final
 class _GaussianEncoder(nn.Module):
     """A trunk with two heads; called as a module it gives the mean of q(z | x), the code of an image."""
