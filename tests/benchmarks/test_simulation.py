@@ -6,18 +6,7 @@ import pytest
 
 from benchmarks.cluster import Costs, simulate
 
-FREE = Costs(
-    0.0,
-    0.0,
-    0.0,
-    0.0,
-    log_seconds=0.0,
-    add_seconds=0.0,
-    check_seconds=0.0,
-    stage_bytes=0.0,
-    first_bytes=0.0,
-    failures_per_hour=0.0,
-)
+FREE = Costs(*[0.0] * 7, stage_bytes=0.0, first_bytes=0.0, failures_per_hour=0.0)
 RUNS = [(10.0, 2.0, 3.0)] * 6
 
 
