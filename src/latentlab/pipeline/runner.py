@@ -413,7 +413,8 @@ class Reproduction:
         if self.to_log and (self.logged is None or self.logged.done()):
             run = next(iter(self.to_log))
             job = replace(self._job(self.to_log.pop(run)), commands=[f"python -m latentlab.stages.log {run}"])
-            self.logged = workers.submit(self.num_jobs, job)
+            with suppress(BrokenExecutor):  # a worker has died in this moment
+                self.logged = workers.submit(self.num_jobs, job)
 
     def _say_damaged(self, stage: Stage, names: Sequence[str]) -> None:
         for name in names:
