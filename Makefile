@@ -65,7 +65,7 @@ test-faults: $(VENV)/.test
 # on Debian, as root where its packages are not there yet
 test-cluster: $(VENV)/.cluster
 	tests/cluster/install.sh tests
-	pytest -m cluster tests/cluster
+	pytest -m "cluster and not slow" --numprocesses 4 tests/cluster # which wait more than they compute
 
 check: $(VENV)/.test
 	ruff format --check .

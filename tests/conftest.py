@@ -80,17 +80,22 @@ def mnist_gz_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that all processes of this call of pytest have in common."""
+    base = tmp_path_factory.getbasetemp()
+    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+
 @pytest.fixture(scope="module")
-def small_project(tmp_path_factory: pytest.TempPathFactory, mnist_gz_folder: Path) -> "small.Project":
+def small_project(tmp_path_factory: pytest.TempPathFactory, mnist_gz_folder: Path, shared_folder: Path) -> "small.Project":
     """A small copy of the project with everything run and committed, of which a test file is the only user.
 
     Its path has spaces, and letters that are not ASCII.
     """
     import small  # takes ROOT from here
 
-    base = tmp_path_factory.getbasetemp()
-    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
-    return small.make_whole(tmp_path_factory.mktemp("eine Übung 試し") / "project", mnist_gz_folder, shared)
+    return small.make_whole(tmp_path_factory.mktemp("eine Übung 試し") / "project", mnist_gz_folder, shared_folder)
 
 
 def cli_output(*arguments: object) -> tuple[str, str]:

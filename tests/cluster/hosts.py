@@ -1,4 +1,7 @@
-"""Hosts of a network that leads nowhere: network namespaces on a bridge, each with a name and processes of its own."""
+"""Hosts of a network that leads nowhere: network namespaces on a bridge, each with a name and processes of its own.
+
+On them a Dask cluster that runs a project's stages.
+"""
 
 import os
 import shutil
@@ -13,6 +16,7 @@ import psutil
 import pytest
 
 from conftest import ROOT
+from small import Project, copy_of, same
 
 
 def ip(*arguments: str) -> str:
@@ -146,6 +150,8 @@ class Network:
 
 SCHEDULER = ["dask", "scheduler", "--port", "8786", "--no-dashboard", "--no-jupyter"]
 WORKER = ["dask", "worker", "--nthreads", "1", "--nworkers", "1", "--no-nanny", "--no-dashboard", "--local-directory", "."]
+RUN = "vae_2-mnist-fast-1"
+OUTPUTS = ("data", "plans", "models", "results", "dvc.lock")
 
 
 def dask_environment() -> dict[str, str]:
@@ -160,4 +166,66 @@ def wait_for(condition: Callable[[], bool], seconds: float, what: str = "") -> N
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, f"not within {seconds} s: {what}"
-        time.sleep(0.1)
+        time.sleep(0.2)
+
+
+class Cluster:
+    """Hosts for a scheduler, for workers and for whoever calls `latentlab repro`."""
+
+    def __init__(self, network: Network) -> None:
+        self.network = network
+        self.driver, self.head = network.host("driver"), network.host("head")
+        self.url = f"tcp://{self.head.address}:8786"
+        self.start_scheduler()
+
+    def start_scheduler(self) -> None:
+        """Begins it on its host."""
+        self.head.start(*SCHEDULER, "--host", self.head.address, environment=dask_environment())
+
+    def worker(self, name: str, project: Project, *options: str, disk: str = "", **environment: str) -> Host:
+        """A new host with one worker, which does not see the project."""
+        host = self.network.host(name)
+        self.start_worker(host, project, *options, disk=disk, **environment)
+        return host
+
+    def start_worker(self, host: Host, project: Project, *options: str, disk: str = "", **environment: str) -> None:
+        """Begins a worker, again and again as long as its host is there, as systemd does it."""
+        loop = ["sh", "-c", 'while true; do "$@"; sleep 1; done', "sh"]
+        command = [*loop, *WORKER, self.url, "--host", host.address, "--name", host.name, *options]
+        given = dask_environment() | environment
+        host.start(*command, environment=given, hidden=project.folder, disk=disk)
+
+    def repro(self, project: Project, *targets: str, host: Host | None = None) -> "subprocess.Popen[bytes]":
+        """Begins a call on the driver."""
+        command = ["latentlab", "repro", "--cluster", self.url, *targets]
+        return (host or self.driver).start(*command, environment=project.environment, folder=project.folder)
+
+
+def with_one_seed_more(origin: Project, folder: Path) -> Project:
+    """A copy of a project in which one seed is not trained yet."""
+    copy = copy_of(origin.folder, folder, Path(origin.environment["LATENTLAB_MNIST"]))
+    content = copy.params()
+    content["run"]["seeds"] = [0, 1]
+    copy.write_params(content)
+    return copy
+
+
+def stages(*names: str) -> list[str]:
+    return [f"{name}@{RUN}" for name in names]
+
+
+def ended_well(process: "subprocess.Popen[bytes]", driver: Host, seconds: float = 480) -> str:
+    """What a call has said that ends well."""
+    code = process.wait(timeout=seconds)
+    assert code == 0, driver.said()
+    return driver.said()
+
+
+def check(project: Project, wanted: dict[str, bytes], *runs: str) -> None:
+    """The project has what one machine alone makes, of all runs or of those that are named, and MLflow has each once."""
+    made = project.files(*OUTPUTS)
+    if not runs:
+        assert made.keys() == wanted.keys()
+    same(made, wanted)
+    assert len(project.finished()) == len(set(project.finished()))
+    assert {*runs} <= {*project.finished()}

@@ -118,7 +118,6 @@ def project(servers: Servers, tmp_path_factory: pytest.TempPathFactory, mnist_gz
     use_remote(project, servers, is_new=True)
     said = project.run("latentlab", "repro", "--jobs", "2")
     assert {*small.stages_that_ran(said)} == small.ALL
-    project.run("latentlab", "sync")
     project.commit()
     project.run(*DVC, "push")
     return project
@@ -173,7 +172,6 @@ def test_a_clone_of_somebody_else_takes_all_from_the_store_and_logs_nothing_twic
     said = clone.run("latentlab", "repro", "--pull")
     assert small.stages_that_ran(said) == []
     assert clone.made() == project.made()
-    clone.run("latentlab", "sync")
     assert {name: run.info.run_id for name, run in trained(alice).items()} == before
 
 
@@ -221,7 +219,7 @@ def test_a_server_that_is_killed_during_a_training_stops_nothing_and_loses_nothi
     content["run"]["seeds"] = [1]
     content["recipes"]["fast"]["vae"] |= {"epochs": 40}
     copy.write_params(content)
-    process = copy.start("latentlab", "repro", "train@vae_2-mnist-fast-1", said=tmp_path / "said")
+    process = copy.start(*DVC, "repro", "train@vae_2-mnist-fast-1", said=tmp_path / "said")
     monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", server)
 
     def found() -> dict[str, mlflow.entities.Run]:

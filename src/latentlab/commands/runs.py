@@ -51,7 +51,7 @@ def home_of(variant: str, project: Params) -> str:
 
 
 def reproduce(targets: Sequence[str], num_jobs: int | None, cluster: str | None, offline: bool, pull: bool = False) -> int:
-    """Brings stages up to date, and then MLflow, if it is a server that may have been away, or stages ran elsewhere.
+    """Brings stages up to date, and then MLflow, if it is a server, which may have been away.
 
     Args:
         targets: See `latentlab.pipeline.runner.reproduce`, as for the next two.
@@ -78,7 +78,7 @@ def reproduce(targets: Sequence[str], num_jobs: int | None, cluster: str | None,
         if uri:
             check_server(uri)
     code = runner.reproduce(targets, num_jobs, cluster, pull)
-    if (uri or cluster) and code < 128:
+    if uri and code < 128:
         from latentlab.tracking.store import TrackingError
 
         try:

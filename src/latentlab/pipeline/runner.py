@@ -251,12 +251,16 @@ class Reproduction:
                 while not received:
                     if self.cluster:
                         self.cluster.look()
-                        self._log()
+                    self._log()
                     while not received and (stage := self.order.take(self._has_room())):
                         self._begin(stage)
                     if not self.running and not self.order.has_ready():
                         break
                     self._collect()
+                if self.logged or self.to_log:
+                    self.to_log[""] = self.planned[-1]
+                while not received and self._log():
+                    time.sleep(POLL_SECONDS)
             finally:
                 # a stage that runs is asked to end, and its worker waits until it has
                 (self.scratch / "stop").touch()
@@ -408,13 +412,16 @@ class Reproduction:
             self.cluster.forget(group for group in self.inputs[stage] if not self.num_uses[group])
         self.watch.end(stage.addressing)
 
-    def _log(self) -> None:
-        """Logs what has ended elsewhere, one run after the other; what it does not do, `latentlab sync` does in the end."""
-        if self.to_log and (self.logged is None or self.logged.done()):
+    def _log(self) -> bool:
+        """Logs what has ended elsewhere, one run after the other, while the rest goes on; whether there is more to do."""
+        if self.logged is None or self.logged.done():
+            if not self.to_log:
+                return False
             run = next(iter(self.to_log))
             job = replace(self._job(self.to_log.pop(run)), commands=[f"python -m latentlab.stages.log {run}"])
-            with suppress(BrokenExecutor):  # a worker has died in this moment
+            with suppress(BrokenExecutor):  # a worker has died in this moment; the last of these jobs does it
                 self.logged = workers.submit(self.num_jobs, job)
+        return True
 
     def _say_damaged(self, stage: Stage, names: Sequence[str]) -> None:
         for name in names:
@@ -455,6 +462,8 @@ class Reproduction:
             return INTERRUPTED + received[0]
         if left:
             _say(f"not run: {_some(left)}")
+        if self.logged and (self.logged.exception() or self.logged.result()):
+            _say("MLflow lacks what was made since: latentlab sync sends it later")
         if self.failures:
             return CRASH if CRASH in self.failures.values() else USER
         unchanged = len(self.planned) - self.num_ran - self.num_restored

@@ -26,6 +26,8 @@ from pathlib import Path
 
 from joblib.externals.loky import process_executor, reusable_executor
 
+from latentlab.environment import LOGGED_LATER
+
 PACKAGE = "latentlab"
 # exit codes: of a clear error of the user's, of all else that fails
 USER, CRASH = 2, 1
@@ -118,7 +120,7 @@ def run(job: Job) -> int:
     for command in job.commands:
         arguments = stage_arguments(command)
         if arguments and _may_fork():
-            _load(arguments[0])
+            _load(arguments[0], logs=LOGGED_LATER not in job.environment)
             child = _fork(job, arguments)
             code = _wait(child, partial(_poll, child), job.stop)
         else:
@@ -152,13 +154,14 @@ def _may_fork() -> bool:
     return FORKS and threading.current_thread() is threading.main_thread() and threading.active_count() == 1
 
 
-def _load(module: str) -> None:
-    """Imports a stage, and with it the libraries that it needs."""
+def _load(module: str, *, logs: bool) -> None:
+    """Imports a stage, and with it the libraries that it needs, without those for MLflow's store if it does not log."""
     with suppress(Exception):  # the stage will say it
         importlib.import_module(module)
         for library, late in LATE.items():
             for name in late if library in sys.modules else ():
-                importlib.import_module(name)
+                if logs or not name.startswith("mlflow"):
+                    importlib.import_module(name)
 
 
 def _fork(job: Job, arguments: list[str]) -> int:
