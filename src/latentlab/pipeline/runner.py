@@ -419,7 +419,7 @@ class Reproduction:
                 return False
             run = next(iter(self.to_log))
             job = replace(self._job(self.to_log.pop(run)), commands=[f"python -m latentlab.stages.log {run}"])
-            with suppress(BrokenExecutor):  # a worker has died in this moment; the last of these jobs does it
+            with suppress(BrokenExecutor):  # a worker has died in this moment
                 self.logged = workers.submit(self.num_jobs, job)
         return True
 

@@ -1,18 +1,21 @@
 """What a run's own stages do where they run here: `latentlab repro --cluster` logs it when they have ended elsewhere."""
 
 from latentlab import paths, stages
-from latentlab.commands.runs import sync
+from latentlab.comparison import results
 from latentlab.params.project import load
-from latentlab.tracking import describe, runs, store
+from latentlab.tracking import describe, replicates, runs, store
 
 
 def main(*names: str) -> None:
-    """Logs the run of that variant, data set, recipe and seed from its files; without names all runs, and their means."""
-    if not names:
-        sync([], quiet=True)
+    """Logs the run of that variant, data set, recipe and seed from its files; without names the means of all runs."""
+    project, experiment_id = load(), store.open_store(paths.project_root())
+    if names:
+        runs.log_run(experiment_id, describe.outputs(project, paths.Run.of(*names)))
         return
-    run = paths.Run.of(*names)
-    runs.log_run(store.open_store(paths.project_root()), describe.outputs(load(), run))
+    for dataset in project.run.datasets:
+        found = results.read(project, dataset, homes=tuple(paths.HOMES))
+        if experiment_id:
+            replicates.log_parents(experiment_id, found.fingerprints)
 
 
 if __name__ == "__main__":
