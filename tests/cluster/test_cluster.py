@@ -47,12 +47,12 @@ def test_two_hosts_without_a_shared_folder_make_the_bytes_of_one_machine_and_a_g
     assert means == {"mlp_8": "0 1", "vae_2": "0 1"}
 
 
-def test_two_drivers_at_once_one_of_them_behind_a_slow_link(cluster, untrained, wanted, tmp_path):
+def test_two_drivers_at_once_one_of_them_and_a_worker_behind_slow_links(cluster, untrained, wanted, tmp_path):
     other = copy_of(untrained.folder, tmp_path / "second", Path(untrained.environment["LATENTLAB_MNIST"]))
-    for name in ("a", "b"):
-        cluster.worker(name, untrained)
+    cluster.worker("a", untrained)
     second = cluster.network.host("second")
-    second.slow("8mbit")
+    for host in (second, cluster.worker("b", untrained)):
+        host.slow("8mbit")
     asked = stages("train", "evaluate")
     processes = [cluster.repro(untrained, *asked), cluster.repro(other, *asked, host=second)]
     for process, host in zip(processes, (cluster.driver, second), strict=True):

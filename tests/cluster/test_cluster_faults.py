@@ -36,7 +36,7 @@ def test_a_link_that_is_down_for_a_minute_and_a_scheduler_that_is_killed_lose_no
     b = cluster.worker("b", untrained)
     time.sleep(60)
     a.link("up")
-    wait_for(lambda: f"train@{RUN}" in cluster.driver.said(), 120, cluster.driver.said())
+    wait_for(lambda: f"train@{RUN}  " in cluster.driver.said(), 120, cluster.driver.said())
     wait_for(lambda: a.has_stage() or b.has_stage(), 120, cluster.driver.said())
     cluster.head.kill()
     wait_for(lambda: "does not answer" in cluster.driver.said(), 120, cluster.driver.said())

@@ -222,7 +222,7 @@ class Reproduction:
         self.inputs = {stage: self._inputs(stage) for stage in self.planned if cluster and _travels(stage)}
         self.num_uses = Counter(group for groups in self.inputs.values() for group in groups)
         self.to_log: dict[str, Stage] = {}  # the runs of which stages have ended elsewhere, and the first of these
-        self.logged: Future[int] | None = None
+        self.logged: list[Future[int]] = []  # of these one after the other
         self.num_retries: Counter[Stage] = Counter()
         self.num_ran = self.num_restored = 0
         self.remote = repo.config["core"].get("remote")
@@ -258,7 +258,7 @@ class Reproduction:
                         break
                     self._collect()
                 if self.logged or self.to_log:
-                    self.to_log[""] = self.planned[-1]
+                    self.to_log[""] = self.planned[-1]  # of no run: their means
                 while not received and self._log():
                     time.sleep(POLL_SECONDS)
             finally:
@@ -414,13 +414,14 @@ class Reproduction:
 
     def _log(self) -> bool:
         """Logs what has ended elsewhere, one run after the other, while the rest goes on; whether there is more to do."""
-        if self.logged is None or self.logged.done():
+        if not self.logged or self.logged[-1].done():
             if not self.to_log:
                 return False
-            run = next(iter(self.to_log))
-            job = replace(self._job(self.to_log.pop(run)), commands=[f"python -m latentlab.stages.log {run}"])
-            with suppress(BrokenExecutor):  # a worker has died in this moment
-                self.logged = workers.submit(self.num_jobs, job)
+            run, stage = next(iter(self.to_log.items()))
+            job = replace(self._job(stage), commands=[f"python -m latentlab.stages.log {run}"])
+            with suppress(BrokenExecutor):  # a worker has died in this moment: once more
+                self.logged.append(workers.submit(self.num_jobs, job))
+                del self.to_log[run]
         return True
 
     def _say_damaged(self, stage: Stage, names: Sequence[str]) -> None:
@@ -462,7 +463,7 @@ class Reproduction:
             return INTERRUPTED + received[0]
         if left:
             _say(f"not run: {_some(left)}")
-        if self.logged and (self.logged.exception() or self.logged.result()):
+        if any(future.exception() or future.result() for future in self.logged):
             _say("MLflow lacks what was made since: latentlab sync sends it later")
         if self.failures:
             return CRASH if CRASH in self.failures.values() else USER

@@ -11,10 +11,9 @@ def main(*names: str) -> None:
     project, experiment_id = load(), store.open_store(paths.project_root())
     if names:
         runs.log_run(experiment_id, describe.outputs(project, paths.Run.of(*names)))
-        return
-    for dataset in project.run.datasets:
-        found = results.read(project, dataset, homes=tuple(paths.HOMES))
-        if experiment_id:
+    elif experiment_id:
+        for dataset in project.run.datasets:
+            found = results.read(project, dataset, homes=tuple(paths.HOMES))
             replicates.log_parents(experiment_id, found.fingerprints)
 
 
